@@ -1,0 +1,188 @@
+"""The published tables: what a run leaves behind, for people who read it with SQL, pandas or Datasette.
+
+Conventions, also in docs/database.md: times are UTC, ISO 8601 text (`2026-11-20T10:44:54.123456Z`); ids are 16
+hexadecimal digits; a number that may be non-finite stands beside a `*_kind` column that is NULL for a finite number and
+"nan", "inf" or "-inf" otherwise (SQLite turns NaN into NULL, so the kind is the only place that tells).
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Float, ForeignKey, Index, Text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+STATUSES = ("queued", "running", "interrupted", "completed", "diverged", "failed")
+ORIGINS = ("default", "preset", "file", "command line")
+
+
+class Base(DeclarativeBase):
+    """All tables of a results database."""
+
+
+def _of_run(*, primary_key: bool = True) -> Mapped[str]:
+    return mapped_column(ForeignKey("run.id", ondelete="CASCADE"), primary_key=primary_key)
+
+
+class Run(Base):
+    """One training run: what was asked for, what produced it, where it stands."""
+
+    __tablename__ = "run"
+    __table_args__ = (Index("run_by_algo_env", "algo", "env"), Index("run_by_created_at", "created_at"))
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(default="train")
+    algo: Mapped[str]
+    env: Mapped[str]
+    seed: Mapped[int]
+    status: Mapped[str]
+    reason: Mapped[str | None] = mapped_column(Text)  # why it failed or diverged, in one line
+    exactness: Mapped[str] = mapped_column(default="exact")  # "approximate" once a resume could not be exact
+    steps: Mapped[int]  # the budget, in environment steps
+    step: Mapped[int] = mapped_column(default=0)  # the last environment step on record
+    wall_time: Mapped[float] = mapped_column(Float, default=0.0)  # seconds of training, over all sessions
+    note: Mapped[str | None] = mapped_column(Text)
+    source: Mapped[str | None] = mapped_column(Text)  # where an imported run came from
+    sweep_id: Mapped[str | None] = mapped_column(ForeignKey("sweep.id", ondelete="SET NULL"))
+    created_at: Mapped[str]
+    started_at: Mapped[str | None]
+    ended_at: Mapped[str | None]
+    heartbeat_at: Mapped[str | None]  # last sign of life of the process that trains it
+    # Provenance of the session that created the run; a resume adds an `event` with its own.
+    command: Mapped[str | None] = mapped_column(Text)  # as typed, shell-quoted
+    commit: Mapped[str | None]  # of dapo's source, where it runs from a clone
+    dirty: Mapped[bool | None]  # uncommitted changes in that clone
+    versions: Mapped[str | None] = mapped_column(Text)  # JSON object: package -> version
+    host: Mapped[str | None]
+    pid: Mapped[int | None]
+    processor: Mapped[str | None]
+    threads: Mapped[int | None]
+    device: Mapped[str | None]
+    backend: Mapped[str | None]  # of the matrix products, e.g. "oneDNN fp32"
+    compiled: Mapped[bool | None]
+
+
+class Tag(Base):
+    """A word that the user hung on a run."""
+
+    __tablename__ = "tag"
+
+    run_id: Mapped[str] = _of_run()
+    tag: Mapped[str] = mapped_column(primary_key=True, index=True)
+
+
+class Hyperparameter(Base):
+    """One resolved setting of a run, with where its value came from."""
+
+    __tablename__ = "hyperparameter"
+    __table_args__ = (Index("hyperparameter_by_name", "name", "value"),)
+
+    run_id: Mapped[str] = _of_run()
+    name: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[str | None] = mapped_column(Text)  # JSON, except that a string stands without its quotes
+    type: Mapped[str]  # bool, int, float, str, list or null
+    origin: Mapped[str]  # one of ORIGINS
+    symbol: Mapped[str | None]  # as in the papers: β, m, τ
+
+
+class Episode(Base):
+    """One training episode. `number` counts from 0, `step` is the environment step at which it ended."""
+
+    __tablename__ = "episode"
+    __table_args__ = {"sqlite_with_rowid": False}
+
+    run_id: Mapped[str] = _of_run()
+    number: Mapped[int] = mapped_column(primary_key=True)
+    step: Mapped[int]
+    return_: Mapped[float | None] = mapped_column("return", Float)  # undiscounted sum of rewards
+    return_kind: Mapped[str | None]
+    length: Mapped[int]
+    wall_time: Mapped[float] = mapped_column(Float)  # seconds of training up to its end
+    terminated: Mapped[bool]
+    truncated: Mapped[bool]
+
+
+class Evaluation(Base):
+    """One evaluation episode, played at training step `step`. `number` counts from 0 within that evaluation."""
+
+    __tablename__ = "evaluation"
+    __table_args__ = {"sqlite_with_rowid": False}
+
+    run_id: Mapped[str] = _of_run()
+    step: Mapped[int] = mapped_column(primary_key=True)
+    actions: Mapped[str] = mapped_column(primary_key=True, default="mean")  # "mean" or "sampled"
+    number: Mapped[int] = mapped_column(primary_key=True)
+    return_: Mapped[float | None] = mapped_column("return", Float)
+    return_kind: Mapped[str | None]
+    length: Mapped[int]
+
+
+class Metric(Base):
+    """One sampled diagnostic, such as `critic_loss` or `temperature`, at a training step."""
+
+    __tablename__ = "metric"
+    __table_args__ = {"sqlite_with_rowid": False}
+
+    run_id: Mapped[str] = _of_run()
+    name: Mapped[str] = mapped_column(primary_key=True)
+    step: Mapped[int] = mapped_column(primary_key=True)
+    value: Mapped[float | None] = mapped_column(Float)
+    value_kind: Mapped[str | None]
+
+
+class Checkpoint(Base):
+    """A complete checkpoint on disk; its row is written last, so a row means that the files are whole."""
+
+    __tablename__ = "checkpoint"
+    __table_args__ = {"sqlite_with_rowid": False}
+
+    run_id: Mapped[str] = _of_run()
+    step: Mapped[int] = mapped_column(primary_key=True)
+    path: Mapped[str] = mapped_column(Text)  # relative to the folder of the run's files
+    bytes: Mapped[int]  # written for this checkpoint
+    sha256: Mapped[str]  # of its manifest, which lists every file with its own
+    created_at: Mapped[str]
+
+
+class Event(Base):
+    """Something that happened to a run: created, resumed, interrupted, approximate, diverged, failed."""
+
+    __tablename__ = "event"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    run_id: Mapped[str] = _of_run(primary_key=False)
+    created_at: Mapped[str]
+    step: Mapped[int | None]
+    kind: Mapped[str]
+    message: Mapped[str] = mapped_column(Text)
+    data: Mapped[str | None] = mapped_column(Text)  # JSON object
+
+
+class Sweep(Base):
+    """A set of runs that was asked for together."""
+
+    __tablename__ = "sweep"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    definition: Mapped[str] = mapped_column(Text)  # JSON object
+    created_at: Mapped[str]
+
+
+class Selection(Base):
+    """A frozen list of runs under a name: one row for each run."""
+
+    __tablename__ = "selection"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    run_id: Mapped[str] = mapped_column(primary_key=True)  # no foreign key: a deleted run must be noticed, not forgotten
+    created_at: Mapped[str]
+
+
+class Export(Base):
+    """One exported table or figure, with what is needed to compute it again."""
+
+    __tablename__ = "export"
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    created_at: Mapped[str]
+    command: Mapped[str] = mapped_column(Text)
+    definition: Mapped[str] = mapped_column(Text)  # JSON object
