@@ -1,0 +1,40 @@
+"""The algorithms: one file each, pure functions over tensors. Imports torch only when an algorithm is loaded.
+
+The registry is this folder: a file `dapo_kl.py` is the algorithm `dapo-kl`. Another package adds its own through the
+entry-point group `dapo.algorithms` (name -> module). What such a module must offer: `algorithms._types.Algorithm`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache
+from importlib import metadata
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from algorithms._types import Algorithm
+
+ENTRY_POINT_GROUP = "dapo.algorithms"
+
+
+@cache
+def _modules() -> dict[str, str]:
+    """Name of every algorithm -> the module that holds it. Ours win over a plug-in of the same name."""
+    plug_ins = {point.name: point.value for point in metadata.entry_points(group=ENTRY_POINT_GROUP)}
+    ours = {
+        module.name.replace("_", "-"): f"{__name__}.{module.name}"
+        for module in pkgutil.iter_modules(__path__)
+        if not module.name.startswith("_") and not module.ispkg
+    }
+    return plug_ins | ours
+
+
+def names() -> list[str]:
+    """The names of all algorithms, sorted. Cheap: no algorithm is imported."""
+    return sorted(_modules())
+
+
+def load(name: str) -> Algorithm:
+    """The algorithm of that name. Raises KeyError for an unknown one."""
+    return cast("Algorithm", importlib.import_module(_modules()[name]))

@@ -1,0 +1,88 @@
+"""What the algorithms of the family share: the networks, the part of the state that all have, critic and temperature."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.func import grad_and_value
+
+from algorithms._critic import Critics
+from algorithms._hyperparameters import Hyperparameters
+from algorithms._optim import adam_init, adam_step
+from algorithms._policies import Draw, TanhGaussian
+from algorithms._types import Batch, Metrics, Spaces
+
+
+@dataclass(frozen=True)
+class ActorCritic:
+    """The fixed part of a learner: hyperparameters and network shapes. Everything that changes is in the state."""
+
+    config: Any  # an algorithm's Config
+    spaces: Spaces
+    policy: TanhGaussian
+    critic: Critics
+
+    @classmethod
+    def build(cls, config: Hyperparameters, spaces: Spaces) -> ActorCritic:
+        """Networks as the hyperparameters say. `config` is resolved for these spaces."""
+        network = (config.hidden_sizes, config.activation, config.layer_norm)
+        policy = TanhGaussian.build(spaces, *network)
+        critic = Critics.build(spaces, *network, config.critics, config.critic_reduction)
+        return cls(config.resolved(spaces), spaces, policy, critic)
+
+    def init(self, generator: torch.Generator) -> dict[str, Any]:
+        """The fields that every algorithm's state has, by name."""
+        actor = self.policy.network.init(generator)
+        critic = self.critic.network.init(generator)
+        tau = self.config.temperature
+        log_temperature = torch.tensor(1.0 if tau == "auto" else tau).log()
+        return {
+            "actor": actor,
+            "actor_adam": adam_init(actor),
+            "critic": critic,
+            "critic_adam": adam_init(critic),
+            "target_critic": critic.clone(),
+            "log_temperature": log_temperature,
+            "temperature_adam": adam_init(log_temperature),
+        }
+
+    def temperature(self, state: Any, c: Any) -> Tensor:
+        """τ, 0-dim and without gradient."""
+        return state.log_temperature.exp() if self.config.temperature == "auto" else c.temperature
+
+
+def critic_step(model: ActorCritic, state: Any, batch: Batch, noise: Tensor, c: Any) -> tuple[Any, Metrics]:
+    """One step on the critics' squared Bellman error, then their targets follow. Eq. 5 to 6 of arXiv:1812.05905.
+
+    y = r + γ (1 - terminated) (Q̄(s', a') - τ log π(a'|s')), a' ~ π(·|s') from the first of the K noise samples.
+    """
+    s, a, r, s2, bootstrap = batch
+    tau = model.temperature(state, c)
+    next_draw = model.policy.draw(model.policy.distribution(state.actor, s2), noise[0])
+    next_q = model.critic.of_draw(state.target_critic, s2, next_draw)
+    next_v = model.policy.expectation(next_draw, next_q - tau * next_draw.log_prob)
+    y = r + c.gamma * bootstrap * next_v  # (B,)
+
+    def loss(critic: Tensor) -> tuple[Tensor, Tensor]:
+        q = model.critic.of_action(critic, s, a)  # (N, B)
+        return 0.5 * ((q - y) ** 2).mean(-1).sum(), q.mean()
+
+    gradient, (value, q_mean) = grad_and_value(loss, has_aux=True)(state.critic)
+    critic, adam = adam_step(state.critic, gradient, state.critic_adam, c.learning_rate)
+    target = torch.lerp(state.target_critic, critic, c.polyak)
+    new = state._replace(critic=critic, critic_adam=adam, target_critic=target)
+    return new, {"critic_loss": value, "q": q_mean}
+
+
+def temperature_step(model: ActorCritic, state: Any, draw: Draw, c: Any) -> tuple[Any, Metrics]:
+    """One step on an automatic temperature, Eq. 18 of arXiv:1812.05905 with log τ as the variable; none if it is fixed."""
+    entropy = -model.policy.expectation(draw, draw.log_prob).mean()
+    metrics = {"temperature": model.temperature(state, c), "entropy": entropy}
+    if model.config.temperature != "auto":
+        return state, metrics
+    gradient = entropy - c.target_entropy
+    log_temperature, adam = adam_step(state.log_temperature, gradient, state.temperature_adam, c.learning_rate)
+    return state._replace(log_temperature=log_temperature, temperature_adam=adam), metrics

@@ -1,0 +1,32 @@
+"""How matrix products are computed: the fastest library that is as exact as float32 ought to be."""
+
+from __future__ import annotations
+
+import shutil
+
+import torch
+
+TOLERANCE = 4.0  # times the error of the plain float32 product; reduced precision is off by a factor of 100 and more
+
+
+def precision_for(device: torch.device) -> str:
+    """The `torch.set_float32_matmul_precision` to use on this device, by an accuracy check, never by a timing.
+
+    "medium" lets PyTorch take oneDNN's AVX-512 kernels on a CPU, which on many machines are fp32 all the same and faster
+    than the default; elsewhere it means bfloat16 or TF32, and then the check against float64 refuses it.
+    """
+    generator = torch.Generator().manual_seed(0)
+    a, b = (torch.randn(256, 256, generator=generator).to(device) for _ in range(2))
+    exact = a.double() @ b.double()
+    before = torch.get_float32_matmul_precision()
+    errors = {}
+    for precision in ("highest", "medium"):
+        torch.set_float32_matmul_precision(precision)
+        errors[precision] = ((a @ b).double() - exact).abs().max().item()
+    torch.set_float32_matmul_precision(before)
+    return "medium" if errors["medium"] <= TOLERANCE * errors["highest"] else "highest"
+
+
+def compiler_available(device: torch.device) -> bool:
+    """Whether `torch.compile` can build for this device."""
+    return device.type == "cuda" or any(shutil.which(name) for name in ("g++", "c++", "clang++"))

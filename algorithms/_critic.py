@@ -1,0 +1,37 @@
+"""Action-value critics: several networks Q_1 … Q_N, evaluated as one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from algorithms._networks import MLP
+from algorithms._policies import Draw
+from algorithms._types import Spaces
+
+
+@dataclass(frozen=True)
+class Critics:
+    """N independent critics Q_i(s, a) of continuous actions."""
+
+    network: MLP
+    reduction: str
+
+    @classmethod
+    def build(
+        cls, spaces: Spaces, hidden_sizes: tuple[int, ...], activation: str, layer_norm: bool, n: int, reduction: str
+    ) -> Critics:
+        """N critic networks for these spaces."""
+        return cls(MLP((spaces.observation + spaces.action, *hidden_sizes, 1), activation, layer_norm, n), reduction)
+
+    def of_action(self, parameters: Tensor, observation: Tensor, action: Tensor) -> Tensor:
+        """All critics' values (N, B) of the actions (B, A) that were taken."""
+        values = self.network(parameters, torch.cat([observation, action], dim=-1)).squeeze(-1)
+        return values if self.network.copies > 1 else values[None]
+
+    def of_draw(self, parameters: Tensor, observation: Tensor, draw: Draw) -> Tensor:
+        """The critics' joint value (B,) of the actions of a draw."""
+        values = self.of_action(parameters, observation, draw.action)
+        return values.amin(0) if self.reduction == "min" else values.mean(0)

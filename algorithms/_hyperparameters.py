@@ -1,0 +1,59 @@
+"""Hyperparameters: declared once, with default, range, symbol and meaning; validated before anything runs."""
+
+from __future__ import annotations
+
+import collections
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from algorithms._types import Spaces
+
+
+def hyperparameter(default: Any, meaning: str, symbol: str | None = None, **limits: Any) -> Any:
+    """A pydantic field with what `dapo algos NAME` prints: its meaning and, where the papers have one, its symbol."""
+    return Field(default, description=meaning, json_schema_extra={"symbol": symbol}, **limits)
+
+
+class Hyperparameters(BaseModel):
+    """What every actor-critic of the family has. An algorithm's `Config` adds its own; unknown names are rejected."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    gamma: float = hyperparameter(0.99, "discount per environment step", "γ", ge=0, lt=1)
+    learning_rate: float = hyperparameter(3e-4, "Adam step size of actor, critics and temperature", gt=0)
+    batch_size: int = hyperparameter(256, "transitions per gradient step", "B", ge=1)
+    buffer_size: int = hyperparameter(1_000_000, "transitions kept for replay; the oldest go first", ge=1)
+    learning_starts: int = hyperparameter(5000, "steps of uniformly random actions before the first update", ge=0)
+    polyak: float = hyperparameter(0.005, "weight of the critics in each update of their targets", gt=0, le=1)
+    temperature: float | Literal["auto"] = hyperparameter(
+        "auto", "weight of the regulariser; auto: tuned so that the policy's entropy meets target_entropy", "τ", gt=0
+    )
+    target_entropy: float | Literal["auto"] = hyperparameter(
+        "auto", "entropy that an automatic temperature aims at, in nats; auto: minus the number of action dimensions", "H̄"
+    )
+    critic_updates_per_step: int = hyperparameter(1, "gradient steps on the critics per environment step", ge=0)
+    actor_updates_per_step: int = hyperparameter(1, "gradient steps on the policy per environment step", ge=0)
+    hidden_sizes: tuple[int, ...] = hyperparameter((256, 256), "units per hidden layer, of every network", min_length=1)
+    activation: Literal["relu", "tanh", "silu", "gelu", "elu"] = hyperparameter("relu", "nonlinearity between layers")
+    layer_norm: bool = hyperparameter(False, "layer normalisation before each nonlinearity")
+    critics: int = hyperparameter(2, "number of critics", "N", ge=1, le=100)
+    critic_reduction: Literal["min", "mean"] = hyperparameter("min", "how the critics' values become one")
+
+    def resolved(self, spaces: Spaces) -> Hyperparameters:
+        """The same with every `auto` that depends only on the environment replaced by its number."""
+        if self.target_entropy == "auto":
+            return self.model_copy(update={"target_entropy": -float(spaces.action)})
+        return self
+
+
+def coefficients(config: Hyperparameters, device: torch.device | str = "cpu") -> Any:
+    """Every real-valued hyperparameter as a 0-dim tensor, by name.
+
+    Tensors, because a compiled update specialises on Python numbers: five values of β would make five graphs.
+    """
+    values = {name: value for name, value in config if isinstance(value, float)}
+    tensors: dict[str, Tensor] = {name: torch.tensor(value, device=device) for name, value in values.items()}
+    return collections.namedtuple("Coefficients", tensors)(**tensors)  # noqa: PYI024  (fields are known at run time only)

@@ -1,0 +1,164 @@
+"""The off-policy learner: an algorithm's pure functions, the state they act on, replay, and the run's random numbers."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from algorithms._actor_critic import ActorCritic
+from algorithms._hyperparameters import Hyperparameters, coefficients
+from algorithms._replay import Replay
+from algorithms._types import Algorithm, Batch, Metrics, Spaces
+
+INIT, ACT, UPDATE = range(3)  # streams of random numbers, each its own generator derived from the run's seed
+
+
+def named_leaves(state: Any, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
+    """Every tensor of a nested NamedTuple, with its dotted name."""
+    for name, value in zip(state._fields, state, strict=True):
+        if isinstance(value, Tensor):
+            yield prefix + name, value
+        else:
+            yield from named_leaves(value, f"{prefix}{name}.")
+
+
+def overwrite(state: Any, new: Any) -> None:
+    """Copies every tensor of `new` into the buffers of `state`, which so keep their addresses."""
+    for (_, buffer), (_, value) in zip(named_leaves(state), named_leaves(new), strict=True):
+        if buffer is not value:
+            buffer.copy_(value)
+
+
+def _seed(seed: int, stream: int) -> int:
+    return int(np.random.SeedSequence([seed, stream]).generate_state(1, np.uint64)[0] >> 1)
+
+
+class Learner:
+    """What the loop trains. Acting, adding a transition and updating are its whole interface to an environment.
+
+    The step functions are pure; this class alone copies their results into the state's fixed buffers, chooses the phase
+    and refreshes the old policy, by counters that a checkpoint saves.
+    """
+
+    def __init__(
+        self,
+        algorithm: Algorithm,
+        config: Hyperparameters,
+        spaces: Spaces,
+        seed: int,
+        device: torch.device | str = "cpu",
+        compiled: bool = False,
+    ) -> None:
+        self.algorithm = algorithm
+        self.device = torch.device(device)
+        self.model = ActorCritic.build(config, spaces)
+        self.config: Any = self.model.config
+        self.replay = Replay(self.config.buffer_size, spaces, self.config.batch_size, self.device)
+        self.act_generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, ACT])))
+        self.update_generator = torch.Generator(self.device).manual_seed(_seed(seed, UPDATE))
+        self.state = algorithm.init(self.model, torch.Generator().manual_seed(_seed(seed, INIT)))
+        if self.device.type != "cpu":
+            self._to_device()
+        self.actor_updates = 0  # since the run began; its place in the schedule says which phase comes next
+        self.metrics: Metrics = {}  # of the last update, still on the device
+        self._coefficients = coefficients(self.config, self.device)
+        self._noise_shape = (algorithm.noise_samples(self.config), self.config.batch_size, spaces.action)
+        # The phase of each gradient step of one policy iteration, in order.
+        self._iteration = [phase for phase, count in algorithm.schedule(self.config) for _ in range(count)]
+        self._compiled = compiled
+        self._steps: dict[tuple[bool, str | None], Callable[..., Metrics]] = {}
+
+    def _to_device(self) -> None:
+        def moved(state: Any) -> Any:
+            return state.to(self.device) if isinstance(state, Tensor) else type(state)(*map(moved, state))
+
+        self.state = moved(self.state)
+
+    @torch.inference_mode()
+    def act(self, observation: NDArray) -> NDArray:
+        """An exploring action (A,) in [-1, 1]: uniform before `learning_starts`, then drawn from the policy."""
+        if self.replay.total < self.config.learning_starts:
+            return self.act_generator.uniform(-1, 1, self.model.spaces.action).astype(np.float32)
+        return self._policy_action(observation, self.act_generator)
+
+    @torch.inference_mode()
+    def evaluate_action(self, observation: NDArray, generator: np.random.Generator | None = None) -> NDArray:
+        """The policy's mean action (A,), or a sampled one from the given generator. Never touches the run's own."""
+        return self._policy_action(observation, generator)
+
+    def _policy_action(self, observation: NDArray, generator: np.random.Generator | None) -> NDArray:
+        policy = self.model.policy
+        s = torch.as_tensor(observation, dtype=torch.float32, device=self.device)[None]
+        pi = policy.distribution(self.state.actor, s)
+        if generator is None:
+            action = policy.mode(pi)
+        else:
+            noise = torch.from_numpy(generator.standard_normal(self._noise_shape[-1], dtype=np.float32))
+            action = policy.draw(pi, noise[None].to(self.device)).action
+        return action[0].cpu().numpy()
+
+    def update(self) -> None:
+        """All gradient steps that belong to one environment step; none before `learning_starts`."""
+        if self.replay.total < self.config.learning_starts:
+            return
+        critic_updates, actor_updates = self.config.critic_updates_per_step, self.config.actor_updates_per_step
+        for i in range(max(critic_updates, actor_updates)):
+            self._update(critic=i < critic_updates, actor=i < actor_updates)
+
+    @torch.no_grad()
+    def _update(self, critic: bool, actor: bool) -> None:
+        place = self.actor_updates % len(self._iteration)
+        step = self._step(critic, self._iteration[place] if actor else None)
+        rows = self.replay.sample(self.update_generator)
+        noise = torch.randn(self._noise_shape, generator=self.update_generator, device=self.device)
+        self.metrics = self.metrics | step(self.state, rows, noise, self._coefficients)
+        if actor:
+            self.actor_updates += 1
+            if place == len(self._iteration) - 1:
+                overwrite(self.state, self.algorithm.refresh(self.state))
+
+    def _step(self, critic: bool, phase: str | None) -> Callable[..., Metrics]:
+        """The function of one update, built once for each combination: critics first, then the actor's phase."""
+        if (critic, phase) not in self._steps:
+            algorithm, model = self.algorithm, self.model
+
+            def step(state: Any, rows: Tensor, noise: Tensor, c: Any) -> Metrics:
+                batch = Batch.unpack(rows, model.spaces)
+                new, metrics = state, {}
+                if critic:
+                    new, metrics = algorithm.critic_step(model, new, batch, noise, c)
+                if phase is not None:
+                    new, more = algorithm.PHASES[phase](model, new, batch, noise, c)
+                    metrics = metrics | more
+                overwrite(state, new)
+                return metrics
+
+            self._steps[critic, phase] = torch.compile(step, fullgraph=True, dynamic=False) if self._compiled else step
+        return self._steps[critic, phase]
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything a checkpoint needs beside the replay that is a tensor: the state and the update generator."""
+        return dict(named_leaves(self.state)) | {"update_generator": self.update_generator.get_state()}
+
+    def counters(self) -> dict[str, Any]:
+        """The same for plain numbers, fit for JSON."""
+        return {
+            "transitions": self.replay.total,
+            "actor_updates": self.actor_updates,
+            "act_generator": copy.deepcopy(self.act_generator.bit_generator.state),
+        }
+
+    def restore(self, tensors: dict[str, Tensor], counters: dict[str, Any]) -> None:
+        """Puts back what `tensors` and `counters` gave. Raises KeyError or RuntimeError if they are another learner's."""
+        for name, buffer in named_leaves(self.state):
+            buffer.copy_(tensors[name])
+        self.update_generator.set_state(tensors["update_generator"])
+        self.act_generator.bit_generator.state = counters["act_generator"]
+        self.replay.total = counters["transitions"]
+        self.actor_updates = counters["actor_updates"]

@@ -1,0 +1,94 @@
+"""Multilayer perceptrons whose parameters are one flat vector.
+
+One vector, because then the optimiser, the Polyak average, a frozen copy and a checkpoint are each one operation on one
+tensor, and `vmap` over seeds stacks one thing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": torch.relu,
+    "tanh": torch.tanh,
+    "silu": F.silu,
+    "gelu": F.gelu,
+    "elu": F.elu,
+}
+
+
+@dataclass(frozen=True)
+class MLP:
+    """`copies` networks of one shape side by side: (B, sizes[0]) -> (copies, B, sizes[-1]).
+
+    Their weights are stacked, so that a layer of all copies is one batched product.
+    """
+
+    sizes: tuple[int, ...]
+    activation: str = "relu"
+    layer_norm: bool = False
+    copies: int = 1
+
+    @cached_property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Name -> shape of every tensor in the flat vector, in its order."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        pairs = list(zip(self.sizes[:-1], self.sizes[1:], strict=True))
+        for i, (fan_in, fan_out) in enumerate(pairs):
+            shapes[f"{i}.weight"] = (self.copies, fan_in, fan_out)
+            shapes[f"{i}.bias"] = (self.copies, 1, fan_out)
+            if self.layer_norm and i < len(pairs) - 1:
+                shapes[f"{i}.scale"] = (self.copies, 1, fan_out)
+                shapes[f"{i}.shift"] = (self.copies, 1, fan_out)
+        return shapes
+
+    @cached_property
+    def size(self) -> int:
+        """P: parameters in all."""
+        return sum(math.prod(shape) for shape in self.shapes.values())
+
+    def init(self, generator: torch.Generator) -> Tensor:
+        """Flat parameters (P,), each weight and bias uniform in ±1/√fan_in, as PyTorch's own linear layers."""
+        parts = []
+        for name, shape in self.shapes.items():
+            layer, kind = name.split(".")
+            if kind in ("scale", "shift"):
+                parts.append(torch.full((math.prod(shape),), float(kind == "scale")))
+            else:
+                bound = self.sizes[int(layer)] ** -0.5
+                parts.append(torch.empty(math.prod(shape)).uniform_(-bound, bound, generator=generator))
+        return torch.cat(parts)
+
+    def unflatten(self, parameters: Tensor) -> dict[str, Tensor]:
+        """Named views into the flat vector (P,)."""
+        parts = parameters.split([math.prod(shape) for shape in self.shapes.values()])
+        return {name: part.view(shape) for (name, shape), part in zip(self.shapes.items(), parts, strict=True)}
+
+    def __call__(self, parameters: Tensor, x: Tensor) -> Tensor:
+        """Outputs (copies, B, sizes[-1]) for inputs (B, sizes[0]); without the first axis if there is one copy."""
+        p = self.unflatten(parameters)
+        h = x.expand(self.copies, *x.shape)
+        last = len(self.sizes) - 2
+        for i in range(last):
+            h = _linear(h, p[f"{i}.weight"], p[f"{i}.bias"])
+            if self.layer_norm:
+                h = F.layer_norm(h, h.shape[-1:]) * p[f"{i}.scale"] + p[f"{i}.shift"]
+            h = ACTIVATIONS[self.activation](h)
+        y = _linear(h, p[f"{last}.weight"], p[f"{last}.bias"])
+        return y if self.copies > 1 else y[0]
+
+
+def _linear(h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """h (N, B, in) through weights (N, in, out) and biases (N, 1, out)."""
+    if weight.shape[-1] == 1:  # a product with one column is faster as a sum, which fuses with its neighbours
+        return (h * weight.mT).sum(-1, keepdim=True) + bias
+    if weight.shape[0] == 1:
+        return torch.addmm(bias[0, 0], h[0], weight[0])[None]
+    return torch.baddbmm(bias, h, weight)

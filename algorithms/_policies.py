@@ -1,0 +1,78 @@
+"""Policies: what a network's output means as a distribution over actions.
+
+An algorithm speaks of a policy only through the methods below, so that another kind of action is another class here and
+no change in an algorithm. Source of the tanh-Gaussian: Haarnoja et al. 2018, arXiv 1812.05905, Appendix C.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from algorithms._networks import MLP
+from algorithms._types import Spaces
+
+LOG_STD_MIN, LOG_STD_MAX = -5.0, 2.0
+
+
+class Gaussian(NamedTuple):
+    """A diagonal Gaussian over pre-tanh actions, per state."""
+
+    mean: Tensor  # (B, A)
+    log_std: Tensor  # (B, A)
+
+
+class Draw(NamedTuple):
+    """Actions drawn at each state, with what a loss needs to know of them."""
+
+    action: Tensor  # (B, A), in [-1, 1]
+    log_prob: Tensor  # (B,), in action coordinates
+    pre_tanh: Tensor  # (B, A)
+
+
+@dataclass(frozen=True)
+class TanhGaussian:
+    """a = tanh(u), u ~ N(μ(s), σ(s)²), with log σ bounded smoothly in [LOG_STD_MIN, LOG_STD_MAX]."""
+
+    network: MLP
+
+    @classmethod
+    def build(cls, spaces: Spaces, hidden_sizes: tuple[int, ...], activation: str, layer_norm: bool) -> TanhGaussian:
+        """A policy network for these spaces."""
+        return cls(MLP((spaces.observation, *hidden_sizes, 2 * spaces.action), activation, layer_norm))
+
+    def distribution(self, parameters: Tensor, observation: Tensor) -> Gaussian:
+        """π(·|s) for observations (B, S)."""
+        mean, raw = self.network(parameters, observation).chunk(2, dim=-1)
+        return Gaussian(mean, LOG_STD_MIN + 0.5 * (LOG_STD_MAX - LOG_STD_MIN) * (torch.tanh(raw) + 1))
+
+    def draw(self, pi: Gaussian, noise: Tensor) -> Draw:
+        """Reparameterised actions from standard normal noise (B, A)."""
+        u = pi.mean + pi.log_std.exp() * noise
+        return Draw(torch.tanh(u), self.log_prob(pi, u), u)
+
+    def log_prob(self, pi: Gaussian, u: Tensor) -> Tensor:
+        """log π(tanh u | s), (B,)."""
+        z = (u - pi.mean) * torch.exp(-pi.log_std)
+        normal = -0.5 * z * z - pi.log_std - 0.5 * math.log(2 * math.pi)
+        log_jacobian = 2 * (math.log(2) - u - F.softplus(-2 * u))  # log(1 - tanh² u) without cancellation
+        return (normal - log_jacobian).sum(-1)
+
+    def mode(self, pi: Gaussian) -> Tensor:
+        """The action of the mean, (B, A)."""
+        return torch.tanh(pi.mean)
+
+    def expectation(self, draw: Draw, values: Tensor) -> Tensor:  # noqa: ARG002
+        """E_{a~π} of values (B,) at the drawn actions: one reparameterised sample each. Finite actions sum instead."""
+        return values
+
+    def kl(self, p: Gaussian, q: Gaussian) -> Tensor:
+        """KL(p ‖ q), (B,): of the Gaussians, since both pass through the same tanh."""
+        difference = p.log_std - q.log_std
+        scaled = (p.mean - q.mean) * torch.exp(-q.log_std)
+        return (0.5 * (torch.exp(2 * difference) + scaled * scaled - 1) - difference).sum(-1)

@@ -1,0 +1,83 @@
+"""The values that pass between the training loop and an algorithm, and what a module must offer to be an algorithm.
+
+Shapes, here and in every file of this folder: B batch, S observation, A action, N critics, K noise samples, P parameters.
+A leading seed axis may be added by `torch.func.vmap`; no function of this folder may assume that there is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from algorithms._actor_critic import ActorCritic
+    from algorithms._hyperparameters import Hyperparameters
+
+
+class Spaces(NamedTuple):
+    """Sizes of what an environment gives and takes. Actions are normalised: each coordinate fills [-1, 1]."""
+
+    observation: int
+    action: int
+
+
+class Batch(NamedTuple):
+    """Transitions. `bootstrap` is 0 where the episode terminated and 1 elsewhere, truncation included."""
+
+    observation: Tensor  # (B, S)
+    action: Tensor  # (B, A)
+    reward: Tensor  # (B,)
+    next_observation: Tensor  # (B, S)
+    bootstrap: Tensor  # (B,)
+
+    @staticmethod
+    def row_width(spaces: Spaces) -> int:
+        """Numbers in one packed transition."""
+        return 2 * spaces.observation + spaces.action + 2
+
+    @classmethod
+    def unpack(cls, rows: Tensor, spaces: Spaces) -> Batch:
+        """Views into packed rows (B, row_width)."""
+        S, A = spaces
+        s, a, r, s2, c = rows.split([S, A, 1, S, 1], dim=-1)
+        return cls(s, a, r.squeeze(-1), s2, c.squeeze(-1))
+
+
+Metrics = dict[str, Tensor]
+State = Any  # an algorithm's own NamedTuple, nested, of tensors only
+Step = Callable[["ActorCritic", State, Batch, Tensor, Any], tuple[State, Metrics]]
+
+
+class Algorithm(Protocol):
+    """What a module must offer. Every function is pure: it returns new tensors and changes none of its arguments.
+
+    The names that every state must have are in `_actor_critic.Core`; the first line of the module's docstring is its
+    description in `dapo algos`.
+    """
+
+    __doc__: str | None
+    Config: ClassVar[type[Hyperparameters]]
+    PHASES: ClassVar[dict[str, Step]]  # one gradient step on the actor's side each; most algorithms have one
+
+    @staticmethod
+    def init(model: ActorCritic, generator: torch.Generator) -> State:
+        """The first state."""
+
+    @staticmethod
+    def critic_step(model: ActorCritic, state: State, batch: Batch, noise: Tensor, c: Any) -> tuple[State, Metrics]:
+        """One gradient step on the critics."""
+
+    @staticmethod
+    def noise_samples(config: Any) -> int:
+        """K: how many standard normal samples (B, A) one update takes; each step function gets all of them, (K, B, A)."""
+
+    @staticmethod
+    def schedule(config: Any) -> tuple[tuple[str, int], ...]:
+        """One policy iteration: the phases in order, each with its number of gradient steps."""
+
+    @staticmethod
+    def refresh(state: State) -> State:
+        """Ends a policy iteration: freezes the current policy (and dual network) as the old one."""
