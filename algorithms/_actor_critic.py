@@ -71,7 +71,7 @@ def critic_step(model: ActorCritic, state: Any, batch: Batch, noise: Tensor, c: 
         return 0.5 * ((q - y) ** 2).mean(-1).sum(), q.mean()
 
     gradient, (value, q_mean) = grad_and_value(loss, has_aux=True)(state.critic)
-    critic, adam = adam_step(state.critic, gradient, state.critic_adam, c.learning_rate)
+    critic, adam = adam_step(state.critic, gradient, state.critic_adam, c.critic_learning_rate)
     target = torch.lerp(state.target_critic, critic, c.polyak)
     new = state._replace(critic=critic, critic_adam=adam, target_critic=target)
     return new, {"critic_loss": value, "q": q_mean}

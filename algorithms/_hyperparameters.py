@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import collections
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from algorithms._types import Spaces
+
+
+Positive = Annotated[float, Field(gt=0)]
 
 
 def hyperparameter(default: Any, meaning: str, symbol: str | None = None, **limits: Any) -> Any:
@@ -23,13 +26,16 @@ class Hyperparameters(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     gamma: float = hyperparameter(0.99, "discount per environment step", "γ", ge=0, lt=1)
-    learning_rate: float = hyperparameter(3e-4, "Adam step size of actor, critics and temperature", gt=0)
+    learning_rate: float = hyperparameter(3e-4, "Adam step size", gt=0)
+    critic_learning_rate: Positive | Literal["same"] = hyperparameter(
+        "same", "Adam step size of the critics; same: learning_rate"
+    )
     batch_size: int = hyperparameter(256, "transitions per gradient step", "B", ge=1)
     buffer_size: int = hyperparameter(1_000_000, "transitions kept for replay; the oldest go first", ge=1)
     learning_starts: int = hyperparameter(5000, "steps of uniformly random actions before the first update", ge=0)
     polyak: float = hyperparameter(0.005, "weight of the critics in each update of their targets", gt=0, le=1)
-    temperature: float | Literal["auto"] = hyperparameter(
-        "auto", "weight of the regulariser; auto: tuned so that the policy's entropy meets target_entropy", "τ", gt=0
+    temperature: Positive | Literal["auto"] = hyperparameter(
+        "auto", "weight of the regulariser; auto: tuned so that the policy's entropy meets target_entropy", "τ"
     )
     target_entropy: float | Literal["auto"] = hyperparameter(
         "auto", "entropy that an automatic temperature aims at, in nats; auto: minus the number of action dimensions", "H̄"
@@ -43,10 +49,13 @@ class Hyperparameters(BaseModel):
     critic_reduction: Literal["min", "mean"] = hyperparameter("min", "how the critics' values become one")
 
     def resolved(self, spaces: Spaces) -> Hyperparameters:
-        """The same with every `auto` that depends only on the environment replaced by its number."""
+        """The same with every word that stands for a number known by now replaced by that number."""
+        numbers: dict[str, float] = {}
         if self.target_entropy == "auto":
-            return self.model_copy(update={"target_entropy": -float(spaces.action)})
-        return self
+            numbers["target_entropy"] = -float(spaces.action)
+        if self.critic_learning_rate == "same":
+            numbers["critic_learning_rate"] = self.learning_rate
+        return self.model_copy(update=numbers)
 
 
 def coefficients(config: Hyperparameters, device: torch.device | str = "cpu") -> Any:

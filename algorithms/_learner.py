@@ -143,8 +143,9 @@ class Learner:
         return self._steps[critic, phase]
 
     def tensors(self) -> dict[str, Tensor]:
-        """Everything a checkpoint needs beside the replay that is a tensor: the state and the update generator."""
-        return dict(named_leaves(self.state)) | {"update_generator": self.update_generator.get_state()}
+        """What a checkpoint needs beside the replay and is a tensor: state, update generator, last diagnostics."""
+        metrics = {f"metrics.{name}": value for name, value in self.metrics.items()}
+        return dict(named_leaves(self.state)) | metrics | {"update_generator": self.update_generator.get_state()}
 
     def counters(self) -> dict[str, Any]:
         """The same for plain numbers, fit for JSON."""
@@ -158,6 +159,8 @@ class Learner:
         """Puts back what `tensors` and `counters` gave. Raises KeyError or RuntimeError if they are another learner's."""
         for name, buffer in named_leaves(self.state):
             buffer.copy_(tensors[name])
+        prefix = "metrics."
+        self.metrics = {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}
         self.update_generator.set_state(tensors["update_generator"])
         self.act_generator.bit_generator.state = counters["act_generator"]
         self.replay.total = counters["transitions"]

@@ -14,12 +14,14 @@ class Adam(NamedTuple):
 
     mean: Tensor  # (P,)
     square: Tensor  # (P,)
-    count: Tensor  # 0-dim, float64: exact far beyond any run, and float32 would stop counting at 16.7 million
+    # 0-dim. Float32 stops counting at 2^24, where both corrections have long been 1; a 0-dim float64 CPU tensor would be
+    # read as a Python number by torch 2.13's compiler and never written back.
+    count: Tensor
 
 
 def adam_init(parameters: Tensor) -> Adam:
     """Zero moments for these parameters."""
-    count = torch.zeros((), dtype=torch.float64, device=parameters.device)
+    count = torch.zeros((), device=parameters.device)
     return Adam(torch.zeros_like(parameters), torch.zeros_like(parameters), count)
 
 
@@ -31,7 +33,7 @@ def adam_step(
     mean = torch.lerp(adam.mean, gradient, 1 - b1)
     square = b2 * adam.square + (1 - b2) * gradient * gradient
     # expm1, because 1 - b2^t cancels in the first steps
-    unbias_mean = (-1 / torch.expm1(count * math.log(b1))).to(parameters.dtype)
-    unbias_square = (-1 / torch.expm1(count * math.log(b2))).to(parameters.dtype)
+    unbias_mean = -1 / torch.expm1(count * math.log(b1))
+    unbias_square = -1 / torch.expm1(count * math.log(b2))
     step = learning_rate * unbias_mean * mean / ((square * unbias_square).sqrt() + eps)
     return parameters - step, Adam(mean, square, count)

@@ -1,0 +1,59 @@
+"""List the algorithms, or every hyperparameter of one."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from dapo_cli import completion, console
+from dapo_cli.options import Json
+
+
+def algos(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[ALGO]", help="An algorithm.", autocompletion=completion.algorithms)
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """List the algorithms, or every hyperparameter of one: symbol, default, range, meaning."""
+    from dapo_cli import config as configuration
+
+    if name is None:
+        import algorithms
+
+        rows = [(name, _summary(algorithms.load(name).__doc__)) for name in algorithms.names()]
+        if as_json:
+            console.print_json([{"name": name, "summary": summary} for name, summary in rows])
+        else:
+            console.print_table(("algorithm", "what it is"), rows, whole=("algorithm",))
+        return
+
+    algorithm = configuration.load_algorithm(name)
+    fields = [
+        {
+            "name": field_name,
+            "symbol": configuration.symbol(field),
+            "default": list(field.default) if isinstance(field.default, tuple) else field.default,
+            "range": configuration.describe_range(field),
+            "meaning": field.description,
+        }
+        # its own first: they are what a reader came for
+        for field_name, field in sorted(
+            algorithm.Config.model_fields.items(), key=lambda item: item[0] not in algorithm.Config.__annotations__
+        )
+    ]
+    if as_json:
+        console.print_json({"name": name, "summary": _summary(algorithm.__doc__), "hyperparameters": fields})
+        return
+    console.write((algorithm.__doc__ or "").strip() + "\n")
+    console.print_table(
+        ("name", "symbol", "default", "range", "meaning"),
+        [(f["name"], f["symbol"] or "", json.dumps(f["default"]).strip('"'), f["range"], f["meaning"]) for f in fields],
+        whole=("name", "symbol", "default"),
+    )
+
+
+def _summary(doc: str | None) -> str:
+    return (doc or "").strip().partition("\n")[0].partition(": ")[2]

@@ -1,0 +1,113 @@
+"""Train one run and record every episode."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dapo_cli import completion, console
+from dapo_cli.options import Db, Json
+
+
+def whole_number(text: str) -> int:
+    """`20000`, `1e6` or `1_000_000` as an integer."""
+    try:
+        number = float(text)
+        if number != int(number):
+            raise ValueError
+    except (ValueError, OverflowError) as error:
+        raise typer.BadParameter(f"'{text}' is not a whole number; write it as 20000 or 2e4") from error
+    return int(text) if text.lstrip("+-").isdigit() else int(number)
+
+
+def train(
+    algo: Annotated[
+        str | None, typer.Option("--algo", metavar="ALGO", help="Algorithm (see dapo algos).", autocompletion=completion.algorithms)
+    ] = None,
+    env: Annotated[
+        str | None,
+        typer.Option("--env", metavar="ENV", help="Gymnasium environment.", autocompletion=completion.environments),
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", metavar="N", parser=whole_number, help="Seed of the run [default: 0].")] = None,
+    steps: Annotated[
+        int | None, typer.Option("--steps", metavar="N", parser=whole_number, help="Environment steps [default: 1e6].")
+    ] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A hyperparameter, such as beta=0.3 (see dapo algos ALGO). Repeatable."),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", metavar="FILE.toml", help="Settings from a file, over those of dapo.toml.")
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option("--preset", metavar="NAME", help="Hyperparameters by name.", autocompletion=completion.presets),
+    ] = None,
+    db: Db = None,
+    tags: Annotated[
+        list[str] | None,
+        typer.Option("--tag", metavar="TAG", help="A word to find the run by. Repeatable.", autocompletion=completion.tags),
+    ] = None,
+    note: Annotated[str | None, typer.Option("--note", metavar="TEXT", help="A remark, kept with the run.")] = None,
+    device: Annotated[str | None, typer.Option("--device", metavar="auto|cpu|cuda", help="Where to train [default: auto].")] = None,
+    compile_: Annotated[
+        str | None,
+        typer.Option("--compile", metavar="auto|on|off", help="Compile the update [default: auto, if the run is long]."),
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option("--threads", metavar="N", parser=whole_number, help="CPU threads [default: 1].")
+    ] = None,
+    eval_every: Annotated[
+        int | None,
+        typer.Option("--eval-every", metavar="N", parser=whole_number, help="Steps between evaluations [default: 10000]."),
+    ] = None,
+    eval_episodes: Annotated[
+        int | None,
+        typer.Option("--eval-episodes", metavar="N", parser=whole_number, help="Episodes per evaluation [default: 10]."),
+    ] = None,
+    checkpoint_every: Annotated[
+        int | None,
+        typer.Option("--checkpoint-every", metavar="N", parser=whole_number, help="Steps between checkpoints [default: 10000]."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved configuration and write nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train one run and record every episode.
+
+    Values come from defaults, then --preset, then dapo.toml and --config, then the command line; the database keeps where
+    each came from. Ctrl-C saves a checkpoint; dapo resume continues.
+    """
+    from dapo_cli import config as configuration
+    from dapo_cli.commands._closing import print_closing
+    from dapo_cli.project_file import database_location
+    from dapo_cli.training import session
+
+    options = {
+        "algo": algo,
+        "env": env,
+        "seed": seed,
+        "steps": steps,
+        "device": device,
+        "compile": compile_,
+        "threads": threads,
+        "eval_every": eval_every,
+        "eval_episodes": eval_episodes,
+        "checkpoint_every": checkpoint_every,
+    }
+    resolved = configuration.resolve(options, assignments or (), config, preset, tags or (), note)
+    location = database_location(db)
+    if dry_run:
+        resolved = session.resolved(resolved)
+        settings = resolved.settings
+        head = {"algo": settings.algo, "env": settings.env, "seed": settings.seed}
+        if as_json:
+            console.print_json({**head, "db": location, "tags": list(resolved.tags), "values": resolved.rows()})
+            return
+        console.print_fields({name: str(value) for name, value in head.items()}, indent=0)
+        rows = [(row["name"], json.dumps(row["value"]).strip('"'), row["origin"], row["symbol"] or "") for row in resolved.rows()]
+        console.print_table(("setting", "value", "origin", "symbol"), rows)
+        return
+    print_closing(location, session.start(resolved, location), as_json)

@@ -1,0 +1,260 @@
+"""From what the user typed to one validated configuration: defaults → preset → file → command line.
+
+Every value remembers its origin, and the database keeps it. A file (`dapo.toml`, `--config`, a preset) holds names at its
+top level, and tables that apply only to an algorithm (`[dapo-kl]`) or to environments (`["Humanoid-*"]`).
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
+
+import algorithms
+from algorithms._hyperparameters import Hyperparameters
+from algorithms._types import Algorithm, Spaces
+from dapo_cli.errors import BadInput, did_you_mean
+from dapo_cli.project_file import find_project_file, read_toml
+
+M = TypeVar("M", bound=BaseModel)
+NOT_SETTINGS = ("db", "preset", "tags", "note")  # names that a file may hold and that no run is configured by
+
+
+class Settings(BaseModel):
+    """What every run has, whatever its algorithm."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    algo: str = Field(description="algorithm")
+    env: str = Field(description="Gymnasium environment")
+    seed: int = Field(0, ge=0, lt=2**63, description="seed of every random number of the run")
+    steps: int = Field(1_000_000, ge=1, description="environment steps")
+    eval_every: int = Field(10_000, ge=0, description="steps between evaluations; 0: only one, at the end")
+    eval_episodes: int = Field(10, ge=1, description="episodes per evaluation, played with mean actions")
+    checkpoint_every: int = Field(10_000, ge=0, description="steps between checkpoints; 0: only one, at the end")
+    log_every: int = Field(1000, ge=1, description="steps between two samples of the diagnostics")
+    keep_replay: bool = Field(False, description="keep the replay buffer of a completed run")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where to train; auto: a GPU if there is one")
+    compile: Literal["auto", "on", "off"] = Field("auto", description="compile the update; auto: if the run is long")
+    threads: int = Field(1, ge=1, le=1024, description="CPU threads of the update")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that determines a run, and where each value came from."""
+
+    settings: Settings
+    hyperparameters: Hyperparameters
+    origins: Mapping[str, str]  # name -> default, preset, file or command line
+    tags: tuple[str, ...] = ()
+    note: str | None = None
+
+    @property
+    def algorithm(self) -> Algorithm:
+        """The module of the algorithm."""
+        return algorithms.load(self.settings.algo)
+
+    def resolved(self, spaces: Spaces) -> RunConfig:
+        """The same with the values that depend on the environment filled in."""
+        return RunConfig(
+            self.settings, self.hyperparameters.resolved(spaces), self.origins, self.tags, self.note
+        )
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row a value for the table `hyperparameter`: name, value, origin, symbol."""
+        rows = []
+        for model in (self.settings, self.hyperparameters):
+            for name, field in type(model).model_fields.items():
+                if name not in ("algo", "env", "seed"):  # columns of `run`
+                    value = getattr(model, name)
+                    value = list(value) if isinstance(value, tuple) else value
+                    origin = self.origins.get(name, "default")
+                    rows.append({"name": name, "value": value, "origin": origin, "symbol": symbol(field)})
+        return rows
+
+
+def load_algorithm(name: str) -> Algorithm:
+    """The algorithm of that name; raises BadInput for an unknown one."""
+    known = algorithms.names()
+    if name not in known:
+        raise BadInput(f"unknown algorithm '{name}': {did_you_mean(name, known)}")
+    return algorithms.load(name)
+
+
+def resolve(
+    options: Mapping[str, Any],
+    assignments: Iterable[str] = (),
+    config_file: Path | None = None,
+    preset: str | None = None,
+    tags: Iterable[str] = (),
+    note: str | None = None,
+    directory: Path | None = None,
+) -> RunConfig:
+    """The configuration that these command-line values give in this directory (default: the working directory).
+
+    `options` maps names to values, None for an option that was not given; `assignments` are the `key=value` of --set.
+    Raises BadInput with one line that names the culprit and the remedy.
+    """
+    typed = {name: value for name, value in options.items() if value is not None}
+    typed |= dict(_assignment(text) for text in assignments)
+    files = [file for file in (find_project_file(directory or Path.cwd()), config_file) if file is not None]
+    contents = [(str(file), read_toml(file)) for file in files]
+    top: dict[str, Any] = {}
+    for _, content in contents:
+        top |= {name: value for name, value in content.items() if not isinstance(value, dict)}
+
+    algo, env = (typed.get(name, top.get(name)) for name in ("algo", "env"))
+    for name, value in (("algo", algo), ("env", env)):
+        if not isinstance(value, str) or not value:
+            raise BadInput(f"no {name} given: name one with --{name}, or as {name} = \"…\" in dapo.toml")
+    assert isinstance(algo, str)
+    assert isinstance(env, str)
+    algorithm = load_algorithm(algo)
+    known = set(Settings.model_fields) | set(algorithm.Config.model_fields)
+
+    preset = preset or top.get("preset")
+    layers = [("preset", f"preset {preset}", _applicable(_preset(preset), algo, env, f"preset {preset}"))] if preset else []
+    layers += [("file", source, _applicable(content, algo, env, source)) for source, content in contents]
+    layers.append(("command line", "the command line", typed))
+
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    sources: dict[str, str] = {}
+    for origin, source, layer in layers:
+        for name, value in layer.items():
+            if name in NOT_SETTINGS and origin != "command line":
+                continue
+            if name not in known:
+                raise BadInput(f"unknown setting '{name}' for {algo} in {source}: {did_you_mean(name, known)} (see dapo algos {algo})")
+            values[name], origins[name], sources[name] = value, origin, source
+    values |= {"algo": algo, "env": env}
+    settings = _validated(Settings, values, sources)
+    hyperparameters = _validated(algorithm.Config, values, sources)
+    all_tags = tuple(dict.fromkeys([*_strings(top.get("tags", []), "tags"), *tags]))
+    return RunConfig(settings, hyperparameters, origins, all_tags, note if note is not None else top.get("note"))
+
+
+def restore(run: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]) -> RunConfig:
+    """The configuration of a run that the database holds, as it was resolved then."""
+    rows = list(rows)
+    values = {row["name"]: row["value"] for row in rows} | {name: run[name] for name in ("algo", "env", "seed")}
+    algorithm = load_algorithm(run["algo"])
+    sources = dict.fromkeys(values, "the database")
+    unknown = set(values) - set(Settings.model_fields) - set(algorithm.Config.model_fields)
+    if unknown:
+        raise BadInput(f"run {run['id']} has a setting '{min(unknown)}' that {run['algo']} lacks: use the dapo that made it")
+    return RunConfig(
+        _validated(Settings, values, sources),
+        _validated(algorithm.Config, values, sources),
+        {row["name"]: row["origin"] for row in rows},
+        tuple(run.get("tags", ())),
+        run.get("note"),
+    )
+
+
+def presets() -> list[str]:
+    """The names of the presets."""
+    folder = resources.files("dapo_cli") / "presets"
+    return sorted(file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml"))
+
+
+def symbol(field: FieldInfo) -> str | None:
+    """The papers' symbol of a hyperparameter, such as β."""
+    extra = field.json_schema_extra
+    value = extra.get("symbol") if isinstance(extra, dict) else None
+    return value if isinstance(value, str) else None
+
+
+def describe_range(field: FieldInfo) -> str:
+    """What a field accepts, in words: "> 0 and ≤ 1", "auto or > 0", "relu | tanh"."""
+    words, bounds = _accepted(field.annotation, field.metadata)
+    return " or ".join(part for part in (" | ".join(words), " and ".join(bounds)) if part)
+
+
+def _accepted(annotation: Any, metadata: Iterable[Any]) -> tuple[list[str], list[str]]:
+    """The words and the bounds of an annotation such as `Annotated[float, Field(gt=0)] | Literal["auto"]`."""
+    words: list[str] = []
+    bounds = [
+        f"{sign} {bound:g}"
+        for limit in metadata
+        for name, sign in (("gt", ">"), ("ge", "≥"), ("lt", "<"), ("le", "≤"))
+        if (bound := getattr(limit, name, None)) is not None
+    ]
+    if get_origin(annotation) is Literal:
+        words += map(str, get_args(annotation))
+    elif get_origin(annotation) is Annotated:
+        inner = [limit for entry in annotation.__metadata__ for limit in getattr(entry, "metadata", [entry])]
+        return _accepted(get_args(annotation)[0], [*metadata, *inner])
+    else:
+        for arg in get_args(annotation):
+            more_words, more_bounds = _accepted(arg, ())
+            words, bounds = words + more_words, bounds + more_bounds
+    return words, bounds
+
+
+def _assignment(text: str) -> tuple[str, Any]:
+    """`key=value`, the value read as a TOML literal if it is one and as a bare string otherwise."""
+    name, equals, value = text.partition("=")
+    name, value = name.strip(), value.strip()
+    if not equals or not name:
+        raise BadInput(f"--set takes key=value, such as --set beta=0.3, not '{text}'")
+    if name in ("algo", "env"):
+        raise BadInput(f"--set {name}=… is not possible: use --{name}")
+    try:
+        parsed = tomllib.loads(f"value = {value}")
+    except tomllib.TOMLDecodeError:
+        return name, value
+    return name, parsed["value"] if len(parsed) == 1 else value
+
+
+def _preset(name: Any) -> dict[str, Any]:
+    if name not in presets():
+        raise BadInput(f"unknown preset '{name}': {did_you_mean(str(name), presets())}")
+    return tomllib.loads((resources.files("dapo_cli") / "presets" / f"{name}.toml").read_text(encoding="utf-8"))
+
+
+def _applicable(content: Mapping[str, Any], algo: str, env: str, source: str) -> dict[str, Any]:
+    """The values of a file that hold for this algorithm and environment; a table beats the top level."""
+    values = {name: value for name, value in content.items() if not isinstance(value, dict)}
+    for name, table in content.items():
+        if not isinstance(table, dict):
+            continue
+        if name in algorithms.names():
+            applies = name == algo
+        elif "*" in name or "-v" in name:
+            applies = fnmatchcase(env, name)
+        else:
+            hint = did_you_mean(name, algorithms.names())
+            raise BadInput(f"[{name}] in {source} is neither an algorithm nor an environment such as [\"Ant-*\"]: {hint}")
+        if applies:
+            values |= table
+    return values
+
+
+def _strings(value: Any, name: str) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise BadInput(f'{name} must be a list of strings, such as {name} = ["first"]')
+    return value
+
+
+def _validated(model: type[M], values: Mapping[str, Any], sources: Mapping[str, str]) -> M:
+    own = {name: value for name, value in values.items() if name in model.model_fields}
+    try:
+        return model.model_validate(own)
+    except ValidationError as error:
+        name = str(error.errors()[0]["loc"][0])
+        accepted = describe_range(model.model_fields[name]) or _kind(model.model_fields[name].annotation)
+        source = sources.get(name, "the defaults")
+        raise BadInput(f"{name} = {own.get(name)!r} in {source} is not possible: {name} must be {accepted}") from error
+
+
+def _kind(annotation: Any) -> str:
+    names = {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}
+    return names.get(annotation, "a list of whole numbers, such as [256, 256]")

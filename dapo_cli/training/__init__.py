@@ -1,0 +1,1 @@
+"""What trains a run: environments, the loop, checkpoints, the display."""

@@ -1,0 +1,188 @@
+"""Checkpoints: everything a run needs to go on as if nothing had happened.
+
+In the run's folder: `replay/<first>-<last>.safetensors`, transitions appended since the checkpoint before, and
+`checkpoints/<step>/` with `tensors.safetensors` and `manifest.json` (counters, and the SHA-256 of every file). A
+checkpoint is written aside, flushed and renamed, and its row is inserted last: a row means that the files are whole. No
+pickle anywhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from algorithms._learner import Learner
+from dapo_cli.errors import DapoError
+from store import runs
+from store.errors import CannotWrite
+from store.session import Database
+
+FORMAT = 1
+KEPT = 2  # checkpoints of a run: the last, and one to fall back on
+
+
+class Unusable(DapoError):
+    """A checkpoint whose files are missing, damaged or of another format."""
+
+
+class Loaded(NamedTuple):
+    """A checkpoint as read: the loop's own numbers and tensors, and what the run looked like then."""
+
+    step: int
+    loop: dict[str, Any]
+    tensors: dict[str, Tensor]
+    fingerprint: dict[str, Any]
+
+
+class Checkpoints:
+    """The checkpoints of one run."""
+
+    def __init__(self, db: Database, run_id: str) -> None:
+        self._db, self._run_id = db, run_id
+        self._folder = db.run_folder(run_id)
+        self._segments: list[dict[str, Any]] = []  # of the replay on disk: file, start, stop, sha256
+
+    def save(
+        self, step: int, learner: Learner, loop: dict[str, Any], tensors: dict[str, Tensor], fingerprint: dict[str, Any]
+    ) -> None:
+        """Writes a checkpoint. Everything recorded up to `step` must be committed before."""
+        name = f"{step:012d}"
+        final = self._folder / "checkpoints" / name
+        aside = final.with_name(f"{name}.partial")
+        try:
+            written = self._append_replay(learner)
+            shutil.rmtree(aside, ignore_errors=True)
+            aside.mkdir(parents=True)
+            file = aside / "tensors.safetensors"
+            save_file({**learner.tensors(), **tensors}, file)
+            manifest = {
+                "format": FORMAT,
+                "step": step,
+                "files": {file.name: _sha256(file)},
+                "replay": self._segments,
+                "learner": learner.counters(),
+                "loop": loop,
+                "fingerprint": fingerprint,
+            }
+            (aside / "manifest.json").write_text(json.dumps(manifest, indent=1))
+            for path in aside.iterdir():
+                _flush(path)
+                written += path.stat().st_size
+            shutil.rmtree(final, ignore_errors=True)
+            aside.rename(final)
+            _flush(final.parent)
+        except (OSError, SafetensorError) as error:
+            raise CannotWrite(f"cannot write a checkpoint in {self._folder} ({_cause(error)}): free space there, then resume") from error
+        runs.add_checkpoint(
+            self._db,
+            self._run_id,
+            step=step,
+            path=str(final.relative_to(self._folder)),
+            size=written,
+            sha256=_sha256(final / "manifest.json"),
+        )
+        self._prune()
+
+    def load(self, learner: Learner) -> tuple[Loaded | None, list[str]]:
+        """Restores the newest usable checkpoint into the learner; None if there is none. Also says what was unusable."""
+        complaints = []
+        for row in runs.checkpoints(self._db, self._run_id):
+            try:
+                return self._load(row, learner), complaints
+            except Unusable as error:
+                complaints.append(f"checkpoint at step {row['step']} is unusable: {error}")
+        return None, complaints
+
+    def drop_replay(self) -> None:
+        """Deletes the replay of a completed run; its last checkpoint keeps the networks."""
+        shutil.rmtree(self._folder / "replay", ignore_errors=True)
+
+    def _append_replay(self, learner: Learner) -> int:
+        """Writes the transitions that are not on disk yet. Returns the bytes written."""
+        total, capacity = learner.replay.total, learner.replay.capacity
+        start = max(self._segments[-1]["stop"] if self._segments else 0, total - capacity)
+        if start == total:
+            return 0
+        folder = self._folder / "replay"
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / f"{start:012d}-{total:012d}.safetensors"
+        aside = file.with_suffix(".partial")
+        save_file({"rows": learner.replay.read(start, total)}, aside)
+        _flush(aside)
+        aside.rename(file)
+        _flush(folder)
+        self._segments = [s for s in self._segments if s["stop"] > total - capacity]
+        self._segments.append({"file": file.name, "start": start, "stop": total, "sha256": _sha256(file)})
+        return file.stat().st_size
+
+    def _load(self, row: dict[str, Any], learner: Learner) -> Loaded:
+        folder = self._folder / row["path"]
+        manifest = json.loads(_verified(folder / "manifest.json", row["sha256"]))
+        if manifest["format"] != FORMAT:
+            raise Unusable(f"format {manifest['format']}, where this dapo reads {FORMAT}")
+        files = {name: folder / name for name in manifest["files"]}
+        for name, file in files.items():
+            _verified(file, manifest["files"][name])
+        segments = [(self._folder / "replay" / s["file"], s) for s in manifest["replay"]]
+        for file, segment in segments:
+            _verified(file, segment["sha256"])
+        tensors = load_file(files["tensors.safetensors"])
+        try:
+            learner.restore(tensors, manifest["learner"])
+        except (KeyError, RuntimeError) as error:
+            raise Unusable(f"it does not fit this dapo's {row['path']}: {error}") from error
+        for file, segment in segments:
+            learner.replay.write(segment["start"], load_file(file)["rows"])
+        self._segments = manifest["replay"]
+        return Loaded(manifest["step"], manifest["loop"], tensors, manifest["fingerprint"])
+
+    def _prune(self) -> None:
+        """Keeps the newest checkpoints, and every replay segment that one of them may need."""
+        kept = runs.checkpoints(self._db, self._run_id)
+        for row in kept[KEPT:]:
+            runs.remove_checkpoint(self._db, self._run_id, row["step"])
+            shutil.rmtree(self._folder / row["path"], ignore_errors=True)
+        needed = set()
+        for row in kept[:KEPT]:
+            manifest = self._folder / row["path"] / "manifest.json"
+            if manifest.exists():
+                needed |= {segment["file"] for segment in json.loads(manifest.read_text())["replay"]}
+        for file in (self._folder / "replay").glob("*"):
+            if file.name not in needed:
+                file.unlink(missing_ok=True)
+
+
+def _verified(file: Path, sha256: str) -> bytes:
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise Unusable(f"{file.name}: {error.strerror}") from error
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise Unusable(f"{file.name} is damaged")
+    return content
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _flush(path: Path) -> None:
+    """Brings a file, or a folder's list of names, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _cause(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)

@@ -1,0 +1,92 @@
+"""Gymnasium environments, made quiet and seeded episode by episode."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from gymnasium.error import Error as GymnasiumError
+from numpy.typing import NDArray
+
+from algorithms._types import Spaces
+from dapo_cli.errors import BadInput, did_you_mean
+from dapo_cli.training.actions import actions_of
+
+TRAINING, EVALUATION = 10, 11  # streams of reset seeds; those of the learner are 0, 1, 2
+
+
+class Environment:
+    """One environment as the loop sees it: flat observations, normalised actions, a reset seed for every episode.
+
+    Episode n of a stream always begins from the same seed, whatever happened before it, so that a resumed run can rebuild
+    its open episode by replaying its actions. Raises BadInput for an environment that cannot be trained on.
+    """
+
+    def __init__(self, env_id: str, seed: int, stream: int) -> None:
+        self._env = make(env_id)
+        space = self._env.observation_space
+        if not isinstance(space, spaces.Box) or len(space.shape) != 1:
+            self.close()
+            raise BadInput(
+                f"{env_id} observes a {type(space).__name__}{getattr(space, 'shape', '')}; the algorithms take a vector: "
+                "wrap it in gymnasium.wrappers.FlattenObservation"
+            )
+        try:
+            self._actions = actions_of(self._env.action_space, env_id)
+        except BadInput:
+            self.close()
+            raise
+        self.spaces = Spaces(space.shape[0], self._actions.size)
+        self._seed = (seed, stream)
+
+    def reset(self, *episode: int) -> NDArray[Any]:
+        """Begins the episode of that number (or of that tuple of numbers) and returns its first observation (S,)."""
+        sequence = np.random.SeedSequence([*self._seed, *episode])
+        observation, _ = self._env.reset(seed=int(sequence.generate_state(1)[0]))
+        return observation  # type: ignore[no-any-return]
+
+    def step(self, action: NDArray[np.float32]) -> tuple[NDArray[Any], float, bool, bool]:
+        """Observation (S,), reward, terminated, truncated after a normalised action (A,)."""
+        observation, reward, terminated, truncated, _ = self._env.step(self._actions.to_environment(action))
+        return observation, float(reward), bool(terminated), bool(truncated)
+
+    def close(self) -> None:
+        """Frees what the environment holds."""
+        self._env.close()
+
+
+def make(env_id: str, **kwargs: Any) -> gymnasium.Env[Any, Any]:
+    """The Gymnasium environment of that id, without the notices that a user of `*-v4` cannot act on."""
+    try:
+        spec = gymnasium.spec(env_id)
+    except (GymnasiumError, ImportError, ValueError) as error:
+        names = [name for name in gymnasium.registry if "/" not in name]
+        raise BadInput(f"unknown environment '{env_id}': {did_you_mean(env_id, names)}") from error
+    if "mujoco" in str(spec.entry_point):
+        _hush_mujoco()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r".*environment .* is out of date", category=DeprecationWarning)
+        try:
+            return gymnasium.make(spec, disable_env_checker=True, **kwargs)
+        except (GymnasiumError, ImportError) as error:
+            raise BadInput(f"cannot make {env_id}: {' '.join(str(error).split())}") from error
+
+
+def _hush_mujoco() -> None:
+    """Sends MuJoCo's warnings to Python's, except a deprecated model attribute of Gymnasium's own files.
+
+    By default MuJoCo prints them and appends them to MUJOCO_LOG.TXT in the user's directory.
+    """
+    with contextlib.suppress(ImportError):  # then `gymnasium.make` says what is missing
+        import mujoco
+
+        mujoco.set_mju_user_warning(_mujoco_warning)
+
+
+def _mujoco_warning(message: str) -> None:
+    if "settotalmass" not in message:
+        warnings.warn(f"MuJoCo: {message}", RuntimeWarning, stacklevel=2)

@@ -1,0 +1,66 @@
+"""How a run computes: device, threads, compiled or eager, exactness of matrix products. Decided once and then pinned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+
+from algorithms._backend import compiler_available, precision_for
+from dapo_cli.config import RunConfig
+from dapo_cli.errors import BadInput
+
+COMPILE_FROM = 10_000  # gradient steps; fewer are done before a compiler would have paid for itself
+
+
+@dataclass(frozen=True)
+class Execution:
+    """Everything about the computation that may change a result's last bit; kept with the run and its checkpoints."""
+
+    device: str
+    threads: int
+    compiled: bool
+    backend: str  # PyTorch's name for the precision of float32 matrix products: highest, high or medium
+
+    @classmethod
+    def decide(cls, config: RunConfig) -> tuple[Execution, str | None]:
+        """By rules that depend on the configuration and the kind of machine only. Also a remark for the user, or None.
+
+        Raises BadInput if the machine lacks what was asked for.
+        """
+        settings, hyperparameters = config.settings, config.hyperparameters
+        if settings.device == "cuda" and not torch.cuda.is_available():
+            raise BadInput("device cuda is not possible: PyTorch finds no GPU here; use --device cpu")
+        device = settings.device if settings.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+        per_step = max(hyperparameters.critic_updates_per_step, hyperparameters.actor_updates_per_step)
+        updates = max(0, settings.steps - hyperparameters.learning_starts) * per_step
+        compiled = settings.compile == "on" or (settings.compile == "auto" and updates >= COMPILE_FROM)
+        remark = None
+        if compiled and not compiler_available(torch.device(device)):
+            if settings.compile == "on":
+                raise BadInput("compile on is not possible: no C++ compiler found; install g++ or use --compile off")
+            compiled, remark = False, "no C++ compiler found: training uncompiled, at about half the speed (install g++)"
+        return cls(device, settings.threads, compiled, precision_for(torch.device(device))), remark
+
+    @classmethod
+    def pinned(cls, run: Mapping[str, Any], config: RunConfig) -> Execution:
+        """What the run used before, where this machine can do it; `config` decides the rest."""
+        try:
+            now, _ = cls.decide(config)
+        except BadInput:
+            now = cls("cpu", config.settings.threads, False, precision_for(torch.device("cpu")))
+        if run["device"] is None or (run["device"] == "cuda" and not torch.cuda.is_available()):
+            return now
+        compiled = bool(run["compiled"]) and compiler_available(torch.device(run["device"]))
+        return cls(run["device"], run["threads"], compiled, run["backend"])
+
+    def apply(self) -> None:
+        """Sets PyTorch's process-wide switches."""
+        torch.set_num_threads(self.threads)
+        torch.set_float32_matmul_precision(self.backend)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Columns of `run`, and a part of a checkpoint's fingerprint."""
+        return asdict(self)

@@ -1,0 +1,136 @@
+"""Progress on the screen: a live panel on a terminal, plain lines elsewhere. Always on standard error."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+from dapo_cli import console
+from dapo_cli.analysis.display import sparkline
+from dapo_cli.training.loop import Display, Progress
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+PLAIN_SECONDS = 10.0
+SHOWN_FIRST = ("temperature", "entropy", "actor_loss", "critic_loss", "q")
+
+
+def display(title: str) -> tuple[Display, AbstractContextManager[Any]]:
+    """The display that fits standard error and --quiet, and the context in which it is shown."""
+    if console.verbosity() < 0:
+        return Silent(), nullcontext()
+    if console.err().is_terminal:
+        live = Live(title)
+        return live, live.context
+    return Plain(title), nullcontext()
+
+
+class Silent:
+    """Nothing but what must not get lost."""
+
+    def update(self, progress: Progress) -> None:
+        """Says nothing."""
+
+    def evaluated(self, progress: Progress) -> None:
+        """Says nothing."""
+
+    def say(self, message: str) -> None:
+        """Warnings are not progress."""
+        console.warning(message)
+
+
+class Plain:
+    """A line every few seconds and after each evaluation, for logs."""
+
+    def __init__(self, title: str) -> None:
+        console.info(title)
+        self._next = 0.0
+
+    def update(self, progress: Progress) -> None:
+        """A line, if the last one is long enough ago."""
+        if (now := time.monotonic()) >= self._next:
+            self._next = now + PLAIN_SECONDS
+            parts = [_counter(progress), _pace(progress)]
+            if progress.returns:
+                parts.append(f"return {progress.returns[-1]:.1f}")
+            console.info("  ".join(filter(None, parts + _metrics(progress))))
+
+    def evaluated(self, progress: Progress) -> None:
+        """The evaluation's line."""
+        console.info(f"{_counter(progress)}  evaluation {_evaluation(progress)}")
+
+    def say(self, message: str) -> None:
+        """A warning's line."""
+        console.warning(message)
+
+
+class Live:
+    """A panel that stays in place: progress, speed, time left, recent returns, evaluation, diagnostics."""
+
+    def __init__(self, title: str) -> None:
+        from rich.live import Live as RichLive
+
+        self._title = title
+        self.context = RichLive(console=console.err(), auto_refresh=False, redirect_stdout=False)
+
+    def update(self, progress: Progress) -> None:
+        """Draws the panel anew."""
+        self.context.update(self._panel(progress), refresh=True)
+
+    def evaluated(self, progress: Progress) -> None:
+        """Draws the panel anew."""
+        self.update(progress)
+
+    def say(self, message: str) -> None:
+        """A line above the panel."""
+        from rich.text import Text
+
+        self.context.console.print(Text(f"dapo: warning: {console.visible(message)}"))
+
+    def _panel(self, progress: Progress) -> RenderableType:
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        head = Table.grid(padding=(0, 2))
+        head.add_row(
+            ProgressBar(total=progress.steps, completed=progress.step, width=30), Text(_counter(progress)), Text(_pace(progress))
+        )
+        body = Table.grid(padding=(0, 2))
+        body.add_column(style="dim")
+        body.add_column()
+        if progress.returns:
+            last = Text(f"{sparkline(list(progress.returns))}  ", style="cyan")
+            body.add_row("return", last.append(f"{progress.returns[-1]:.1f}", style="bold"))
+        if progress.evaluation:
+            body.add_row("evaluation", _evaluation(progress))
+        if progress.metrics:
+            body.add_row("update", "  ".join(_metrics(progress)))
+        return Group(Text(self._title, style="bold"), head, body)
+
+
+def _counter(progress: Progress) -> str:
+    return f"step {progress.step:,} of {progress.steps:,}".replace(",", " ")
+
+
+def _pace(progress: Progress) -> str:
+    if progress.speed is None:
+        return "compiling or warming up" if progress.metrics else "random actions"
+    left = int((progress.steps - progress.step) / progress.speed)
+    clock = f"{left // 3600}:{left // 60 % 60:02d}:{left % 60:02d}" if left >= 3600 else f"{left // 60}:{left % 60:02d}"
+    return f"{progress.speed:.0f} steps/s  {clock} left"
+
+
+def _evaluation(progress: Progress) -> str:
+    assert progress.evaluation is not None
+    step, mean, spread = progress.evaluation
+    return f"{mean:.1f} ± {spread:.1f} at step {step:,}".replace(",", " ")
+
+
+def _metrics(progress: Progress) -> list[str]:
+    names: Iterable[str] = [*(n for n in SHOWN_FIRST if n in progress.metrics)]
+    return [f"{name} {progress.metrics[name]:.3g}" for name in names]

@@ -1,0 +1,75 @@
+"""What produced a run: command, source, versions, machine. Kept with the run; part of it decides what a resume may promise."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("dapo-cli", "torch", "numpy", "gymnasium", "mujoco", "sqlalchemy", "pandas")
+DETERMINING = ("python", "torch", "numpy", "gymnasium", "mujoco")  # versions that a bit-identical resume needs unchanged
+
+
+def versions() -> dict[str, str]:
+    """Python's and our packages' versions; a missing package is left out."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def source() -> tuple[str | None, bool | None]:
+    """Commit of the clone that dapo runs from, and whether it has uncommitted changes; (None, None) outside a clone."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return None, None
+    commit = _git(root, "rev-parse", "HEAD")
+    changes = _git(root, "status", "--porcelain", "--untracked-files=no")
+    return commit or None, None if changes is None else bool(changes)
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(["git", "-C", root, *arguments], capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def processor() -> str:
+    """The processor's name, as the system calls it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def of_process() -> dict[str, Any]:
+    """Columns of `run` that describe this process and its machine."""
+    commit, dirty = source()
+    return {
+        "command": shlex.join(["dapo", *sys.argv[1:]]),
+        "commit": commit,
+        "dirty": dirty,
+        "versions": versions(),
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "processor": processor(),
+    }
+
+
+def fingerprint(execution: Mapping[str, Any]) -> dict[str, Any]:
+    """What must be unchanged for a resume to be exact: versions, processor, and how the update is executed."""
+    found = versions()
+    return {name: found.get(name) for name in DETERMINING} | {"processor": processor()} | dict(execution)
