@@ -1,4 +1,4 @@
-"""What the algorithms of the family share: the networks, the part of the state that all have, critic and temperature."""
+"""What the algorithms of the family share: networks, the part of the state that all have, critic and temperature."""
 
 from __future__ import annotations
 
@@ -51,7 +51,8 @@ class ActorCritic:
 
     def temperature(self, state: Any, c: Any) -> Tensor:
         """τ, 0-dim and without gradient."""
-        return state.log_temperature.exp() if self.config.temperature == "auto" else c.temperature
+        tau: Tensor = state.log_temperature.exp() if self.config.temperature == "auto" else c.temperature
+        return tau
 
 
 def critic_step(model: ActorCritic, state: Any, batch: Batch, noise: Tensor, c: Any) -> tuple[Any, Metrics]:
@@ -78,7 +79,7 @@ def critic_step(model: ActorCritic, state: Any, batch: Batch, noise: Tensor, c: 
 
 
 def temperature_step(model: ActorCritic, state: Any, draw: Draw, c: Any) -> tuple[Any, Metrics]:
-    """One step on an automatic temperature, Eq. 18 of arXiv:1812.05905 with log τ as the variable; none if it is fixed."""
+    """One step on an automatic temperature, Eq. 18 of arXiv:1812.05905 in log τ; none if it is fixed."""
     entropy = -model.policy.expectation(draw, draw.log_prob).mean()
     metrics = {"temperature": model.temperature(state, c), "entropy": entropy}
     if model.config.temperature != "auto":

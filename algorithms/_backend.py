@@ -12,8 +12,8 @@ TOLERANCE = 4.0  # times the error of the plain float32 product; reduced precisi
 def precision_for(device: torch.device) -> str:
     """The `torch.set_float32_matmul_precision` to use on this device, by an accuracy check, never by a timing.
 
-    "medium" lets PyTorch take oneDNN's AVX-512 kernels on a CPU, which on many machines are fp32 all the same and faster
-    than the default; elsewhere it means bfloat16 or TF32, and then the check against float64 refuses it.
+    "medium" lets PyTorch take oneDNN's AVX-512 kernels on a CPU, which on many machines are fp32 all the same and
+    faster than the default; elsewhere it means bfloat16 or TF32, and then the check against float64 refuses it.
     """
     generator = torch.Generator().manual_seed(0)
     a, b = (torch.randn(256, 256, generator=generator).to(device) for _ in range(2))

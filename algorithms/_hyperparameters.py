@@ -11,7 +11,6 @@ from torch import Tensor
 
 from algorithms._types import Spaces
 
-
 Positive = Annotated[float, Field(gt=0)]
 
 
@@ -38,7 +37,9 @@ class Hyperparameters(BaseModel):
         "auto", "weight of the regulariser; auto: tuned so that the policy's entropy meets target_entropy", "τ"
     )
     target_entropy: float | Literal["auto"] = hyperparameter(
-        "auto", "entropy that an automatic temperature aims at, in nats; auto: minus the number of action dimensions", "H̄"
+        "auto",
+        "entropy in nats that an automatic temperature aims at; auto: minus the dimensions of the action",
+        "H̄",
     )
     critic_updates_per_step: int = hyperparameter(1, "gradient steps on the critics per environment step", ge=0)
     actor_updates_per_step: int = hyperparameter(1, "gradient steps on the policy per environment step", ge=0)
@@ -65,4 +66,4 @@ def coefficients(config: Hyperparameters, device: torch.device | str = "cpu") ->
     """
     values = {name: value for name, value in config if isinstance(value, float)}
     tensors: dict[str, Tensor] = {name: torch.tensor(value, device=device) for name, value in values.items()}
-    return collections.namedtuple("Coefficients", tensors)(**tensors)  # noqa: PYI024  (fields are known at run time only)
+    return collections.namedtuple("Coefficients", tensors)(**tensors)

@@ -1,4 +1,4 @@
-"""The off-policy learner: an algorithm's pure functions, the state they act on, replay, and the run's random numbers."""
+"""The off-policy learner: an algorithm's pure functions, the state they act on, replay, and the run's generators."""
 
 from __future__ import annotations
 
@@ -81,18 +81,18 @@ class Learner:
         self.state = moved(self.state)
 
     @torch.inference_mode()
-    def act(self, observation: NDArray) -> NDArray:
+    def act(self, observation: NDArray[Any]) -> NDArray[Any]:
         """An exploring action (A,) in [-1, 1]: uniform before `learning_starts`, then drawn from the policy."""
         if self.replay.total < self.config.learning_starts:
             return self.act_generator.uniform(-1, 1, self.model.spaces.action).astype(np.float32)
         return self._policy_action(observation, self.act_generator)
 
     @torch.inference_mode()
-    def evaluate_action(self, observation: NDArray, generator: np.random.Generator | None = None) -> NDArray:
+    def evaluate_action(self, observation: NDArray[Any], generator: np.random.Generator | None = None) -> NDArray[Any]:
         """The policy's mean action (A,), or a sampled one from the given generator. Never touches the run's own."""
         return self._policy_action(observation, generator)
 
-    def _policy_action(self, observation: NDArray, generator: np.random.Generator | None) -> NDArray:
+    def _policy_action(self, observation: NDArray[Any], generator: np.random.Generator | None) -> NDArray[Any]:
         policy = self.model.policy
         s = torch.as_tensor(observation, dtype=torch.float32, device=self.device)[None]
         pi = policy.distribution(self.state.actor, s)
@@ -130,7 +130,8 @@ class Learner:
 
             def step(state: Any, rows: Tensor, noise: Tensor, c: Any) -> Metrics:
                 batch = Batch.unpack(rows, model.spaces)
-                new, metrics = state, {}
+                new: Any = state
+                metrics: Metrics = {}
                 if critic:
                     new, metrics = algorithm.critic_step(model, new, batch, noise, c)
                 if phase is not None:
@@ -156,7 +157,7 @@ class Learner:
         }
 
     def restore(self, tensors: dict[str, Tensor], counters: dict[str, Any]) -> None:
-        """Puts back what `tensors` and `counters` gave. Raises KeyError or RuntimeError if they are another learner's."""
+        """Puts back what `tensors` and `counters` gave. KeyError or RuntimeError if they are another learner's."""
         for name, buffer in named_leaves(self.state):
             buffer.copy_(tensors[name])
         prefix = "metrics."

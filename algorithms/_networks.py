@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -68,7 +68,7 @@ class MLP:
 
     def unflatten(self, parameters: Tensor) -> dict[str, Tensor]:
         """Named views into the flat vector (P,)."""
-        parts = parameters.split([math.prod(shape) for shape in self.shapes.values()])
+        parts = torch.split(parameters, [math.prod(shape) for shape in self.shapes.values()])
         return {name: part.view(shape) for (name, shape), part in zip(self.shapes.items(), parts, strict=True)}
 
     def __call__(self, parameters: Tensor, x: Tensor) -> Tensor:

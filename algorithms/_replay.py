@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -11,7 +13,7 @@ from algorithms._types import Batch, Spaces
 
 
 class Replay:
-    """The last `capacity` transitions. Memory is reserved at once and taken from the system only as rows are written."""
+    """The last `capacity` transitions. Memory is reserved at once and taken from the system as rows are written."""
 
     def __init__(self, capacity: int, spaces: Spaces, batch_size: int, device: torch.device) -> None:
         self.capacity = capacity
@@ -23,10 +25,15 @@ class Replay:
         self._host = self._rows.numpy() if device.type == "cpu" else None
 
     def add(
-        self, observation: NDArray, action: NDArray, reward: float, next_observation: NDArray, bootstrap: bool
+        self,
+        observation: NDArray[Any],
+        action: NDArray[Any],
+        reward: float,
+        next_observation: NDArray[Any],
+        bootstrap: bool,
     ) -> None:
         """Appends one transition, in place of the oldest if the ring is full."""
-        S, A = self._spaces  # noqa: N806
+        S, A = self._spaces
         slot = self.total % self.capacity
         row = self._staged if self._host is None else self._host[slot]
         row[:S] = observation

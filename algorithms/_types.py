@@ -1,6 +1,7 @@
 """The values that pass between the training loop and an algorithm, and what a module must offer to be an algorithm.
 
-Shapes, here and in every file of this folder: B batch, S observation, A action, N critics, K noise samples, P parameters.
+Shapes, here and in every file of this folder: B batch, S observation, A action, N critics, K noise samples, P
+parameters.
 A leading seed axis may be added by `torch.func.vmap`; no function of this folder may assume that there is none.
 """
 
@@ -42,7 +43,7 @@ class Batch(NamedTuple):
     def unpack(cls, rows: Tensor, spaces: Spaces) -> Batch:
         """Views into packed rows (B, row_width)."""
         S, A = spaces
-        s, a, r, s2, c = rows.split([S, A, 1, S, 1], dim=-1)
+        s, a, r, s2, c = torch.split(rows, [S, A, 1, S, 1], dim=-1)
         return cls(s, a, r.squeeze(-1), s2, c.squeeze(-1))
 
 
@@ -72,7 +73,7 @@ class Algorithm(Protocol):
 
     @staticmethod
     def noise_samples(config: Any) -> int:
-        """K: how many standard normal samples (B, A) one update takes; each step function gets all of them, (K, B, A)."""
+        """K: the standard normal samples (B, A) that one update takes; each step function gets all, (K, B, A)."""
 
     @staticmethod
     def schedule(config: Any) -> tuple[tuple[str, int], ...]:

@@ -29,7 +29,7 @@ class Config(Hyperparameters):
     beta: float = hyperparameter(
         0.5, "weight of the values against the old policy, ητ/(1 + ητ); 1 is SAC, near 0 stands still", "β", gt=0, le=1
     )
-    m: int = hyperparameter(10, "policy updates between two refreshes of the old policy; β acts only if m > 1", "m", ge=1)
+    m: int = hyperparameter(10, "policy updates between refreshes of the old policy; β acts only if m > 1", "m", ge=1)
 
 
 class State(NamedTuple):
@@ -62,7 +62,14 @@ class ActorLoss(NamedTuple):
 
 
 def actor_loss(
-    model: ActorCritic, actor: Tensor, old_actor: Tensor, critic: Tensor, tau: Tensor, beta: Tensor, s: Tensor, noise: Tensor
+    model: ActorCritic,
+    actor: Tensor,
+    old_actor: Tensor,
+    critic: Tensor,
+    tau: Tensor,
+    beta: Tensor,
+    s: Tensor,
+    noise: Tensor,
 ) -> tuple[Tensor, ActorLoss]:
     """J(θ) = E_s[(1/η) KL(π^θ ‖ π^k) + E_{a~π^θ}[τ ℓ_θ - Q(s, a)]], 1/η = τ (1 - β)/β.
 
@@ -72,10 +79,10 @@ def actor_loss(
     pi = model.policy.distribution(actor, s)
     draw = model.policy.draw(pi, noise)
     q = model.critic.of_draw(critic, s, draw)
-    J = model.policy.expectation(draw, tau * draw.log_prob - q).mean()  # noqa: N806
+    J = model.policy.expectation(draw, tau * draw.log_prob - q).mean()
     kl_old = model.policy.kl(pi, model.policy.distribution(old_actor, s)).mean()
     if model.config.beta < 1:  # at β = 1 the old policy has no weight, and 0 · ∞ must not become NaN
-        J = J + tau * (1 - beta) / beta * kl_old  # noqa: N806
+        J = J + tau * (1 - beta) / beta * kl_old
     return J, ActorLoss(draw, kl_old)
 
 

@@ -1,7 +1,7 @@
 """From what the user typed to one validated configuration: defaults → preset → file → command line.
 
-Every value remembers its origin, and the database keeps it. A file (`dapo.toml`, `--config`, a preset) holds names at its
-top level, and tables that apply only to an algorithm (`[dapo-kl]`) or to environments (`["Humanoid-*"]`).
+Every value remembers its origin, and the database keeps it. A file (`dapo.toml`, `--config`, a preset) holds names at
+its top level, and tables that apply only to an algorithm (`[dapo-kl]`) or to environments (`["Humanoid-*"]`).
 """
 
 from __future__ import annotations
@@ -63,9 +63,7 @@ class RunConfig:
 
     def resolved(self, spaces: Spaces) -> RunConfig:
         """The same with the values that depend on the environment filled in."""
-        return RunConfig(
-            self.settings, self.hyperparameters.resolved(spaces), self.origins, self.tags, self.note
-        )
+        return RunConfig(self.settings, self.hyperparameters.resolved(spaces), self.origins, self.tags, self.note)
 
     def rows(self) -> list[dict[str, Any]]:
         """One row a value for the table `hyperparameter`: name, value, origin, symbol."""
@@ -113,14 +111,17 @@ def resolve(
     algo, env = (typed.get(name, top.get(name)) for name in ("algo", "env"))
     for name, value in (("algo", algo), ("env", env)):
         if not isinstance(value, str) or not value:
-            raise BadInput(f"no {name} given: name one with --{name}, or as {name} = \"…\" in dapo.toml")
+            raise BadInput(f'no {name} given: name one with --{name}, or as {name} = "…" in dapo.toml')
     assert isinstance(algo, str)
     assert isinstance(env, str)
     algorithm = load_algorithm(algo)
     known = set(Settings.model_fields) | set(algorithm.Config.model_fields)
 
     preset = preset or top.get("preset")
-    layers = [("preset", f"preset {preset}", _applicable(_preset(preset), algo, env, f"preset {preset}"))] if preset else []
+    layers: list[tuple[str, str, dict[str, Any]]] = []
+    if preset:
+        source = f"preset {preset}"
+        layers.append(("preset", source, _applicable(_preset(preset), algo, env, source)))
     layers += [("file", source, _applicable(content, algo, env, source)) for source, content in contents]
     layers.append(("command line", "the command line", typed))
 
@@ -132,7 +133,8 @@ def resolve(
             if name in NOT_SETTINGS and origin != "command line":
                 continue
             if name not in known:
-                raise BadInput(f"unknown setting '{name}' for {algo} in {source}: {did_you_mean(name, known)} (see dapo algos {algo})")
+                hint = f"{did_you_mean(name, known)} (see dapo algos {algo})"
+                raise BadInput(f"unknown setting '{name}' for {algo} in {source}: {hint}")
             values[name], origins[name], sources[name] = value, origin, source
     values |= {"algo": algo, "env": env}
     settings = _validated(Settings, values, sources)
@@ -149,7 +151,9 @@ def restore(run: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]) -> RunCon
     sources = dict.fromkeys(values, "the database")
     unknown = set(values) - set(Settings.model_fields) - set(algorithm.Config.model_fields)
     if unknown:
-        raise BadInput(f"run {run['id']} has a setting '{min(unknown)}' that {run['algo']} lacks: use the dapo that made it")
+        raise BadInput(
+            f"run {run['id']} has a setting '{min(unknown)}' that {run['algo']} lacks: use the dapo that made it"
+        )
     return RunConfig(
         _validated(Settings, values, sources),
         _validated(algorithm.Config, values, sources),
@@ -232,7 +236,7 @@ def _applicable(content: Mapping[str, Any], algo: str, env: str, source: str) ->
             applies = fnmatchcase(env, name)
         else:
             hint = did_you_mean(name, algorithms.names())
-            raise BadInput(f"[{name}] in {source} is neither an algorithm nor an environment such as [\"Ant-*\"]: {hint}")
+            raise BadInput(f'[{name}] in {source} is neither an algorithm nor an environment such as ["Ant-*"]: {hint}')
         if applies:
             values |= table
     return values

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -31,7 +31,7 @@ def algos(
         return
 
     algorithm = configuration.load_algorithm(name)
-    fields = [
+    fields: list[dict[str, Any]] = [
         {
             "name": field_name,
             "symbol": configuration.symbol(field),

@@ -25,22 +25,30 @@ def whole_number(text: str) -> int:
 
 def train(
     algo: Annotated[
-        str | None, typer.Option("--algo", metavar="ALGO", help="Algorithm (see dapo algos).", autocompletion=completion.algorithms)
+        str | None,
+        typer.Option(
+            "--algo", metavar="ALGO", help="Algorithm (see dapo algos).", autocompletion=completion.algorithms
+        ),
     ] = None,
     env: Annotated[
         str | None,
         typer.Option("--env", metavar="ENV", help="Gymnasium environment.", autocompletion=completion.environments),
     ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", metavar="N", parser=whole_number, help="Seed of the run [default: 0].")] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", metavar="N", parser=whole_number, help="Seed of the run [default: 0].")
+    ] = None,
     steps: Annotated[
         int | None, typer.Option("--steps", metavar="N", parser=whole_number, help="Environment steps [default: 1e6].")
     ] = None,
     assignments: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="A hyperparameter, such as beta=0.3 (see dapo algos ALGO). Repeatable."),
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="A hyperparameter, such as beta=0.3 (see dapo algos ALGO). Repeatable."
+        ),
     ] = None,
     config: Annotated[
-        Path | None, typer.Option("--config", metavar="FILE.toml", help="Settings from a file, over those of dapo.toml.")
+        Path | None,
+        typer.Option("--config", metavar="FILE.toml", help="Settings from a file, over those of dapo.toml."),
     ] = None,
     preset: Annotated[
         str | None,
@@ -49,36 +57,50 @@ def train(
     db: Db = None,
     tags: Annotated[
         list[str] | None,
-        typer.Option("--tag", metavar="TAG", help="A word to find the run by. Repeatable.", autocompletion=completion.tags),
+        typer.Option(
+            "--tag", metavar="TAG", help="A word to find the run by. Repeatable.", autocompletion=completion.tags
+        ),
     ] = None,
     note: Annotated[str | None, typer.Option("--note", metavar="TEXT", help="A remark, kept with the run.")] = None,
-    device: Annotated[str | None, typer.Option("--device", metavar="auto|cpu|cuda", help="Where to train [default: auto].")] = None,
+    device: Annotated[
+        str | None, typer.Option("--device", metavar="auto|cpu|cuda", help="Where to train [default: auto].")
+    ] = None,
     compile_: Annotated[
         str | None,
-        typer.Option("--compile", metavar="auto|on|off", help="Compile the update [default: auto, if the run is long]."),
+        typer.Option(
+            "--compile", metavar="auto|on|off", help="Compile the update [default: auto, if the run is long]."
+        ),
     ] = None,
     threads: Annotated[
         int | None, typer.Option("--threads", metavar="N", parser=whole_number, help="CPU threads [default: 1].")
     ] = None,
     eval_every: Annotated[
         int | None,
-        typer.Option("--eval-every", metavar="N", parser=whole_number, help="Steps between evaluations [default: 10000]."),
+        typer.Option(
+            "--eval-every", metavar="N", parser=whole_number, help="Steps between evaluations [default: 10000]."
+        ),
     ] = None,
     eval_episodes: Annotated[
         int | None,
-        typer.Option("--eval-episodes", metavar="N", parser=whole_number, help="Episodes per evaluation [default: 10]."),
+        typer.Option(
+            "--eval-episodes", metavar="N", parser=whole_number, help="Episodes per evaluation [default: 10]."
+        ),
     ] = None,
     checkpoint_every: Annotated[
         int | None,
-        typer.Option("--checkpoint-every", metavar="N", parser=whole_number, help="Steps between checkpoints [default: 10000]."),
+        typer.Option(
+            "--checkpoint-every", metavar="N", parser=whole_number, help="Steps between checkpoints [default: 10000]."
+        ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved configuration and write nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the resolved configuration and write nothing.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Train one run and record every episode.
 
-    Values come from defaults, then --preset, then dapo.toml and --config, then the command line; the database keeps where
-    each came from. Ctrl-C saves a checkpoint; dapo resume continues.
+    Values come from defaults, then --preset, then dapo.toml and --config, then the command line; the database keeps
+    where each came from. Ctrl-C saves a checkpoint; dapo resume continues.
     """
     from dapo_cli import config as configuration
     from dapo_cli.commands._closing import print_closing
@@ -107,7 +129,10 @@ def train(
             console.print_json({**head, "db": location, "tags": list(resolved.tags), "values": resolved.rows()})
             return
         console.print_fields({name: str(value) for name, value in head.items()}, indent=0)
-        rows = [(row["name"], json.dumps(row["value"]).strip('"'), row["origin"], row["symbol"] or "") for row in resolved.rows()]
+        rows = [
+            (row["name"], json.dumps(row["value"]).strip('"'), row["origin"], row["symbol"] or "")
+            for row in resolved.rows()
+        ]
         console.print_table(("setting", "value", "origin", "symbol"), rows)
         return
     print_closing(location, session.start(resolved, location), as_json)

@@ -19,7 +19,9 @@ class BoxActions:
         self.size = int(np.prod(space.shape))
         self._shape, self._dtype = space.shape, space.dtype
         self._centre, self._half = ((high + low) / 2).ravel(), ((high - low) / 2).ravel()
-        self._as_is = bool(np.all(low == -1) and np.all(high == 1) and space.dtype == np.float32 and len(space.shape) == 1)
+        self._as_is = bool(
+            np.all(low == -1) and np.all(high == 1) and space.dtype == np.float32 and len(space.shape) == 1
+        )
 
     def to_environment(self, action: NDArray[np.float32]) -> NDArray[Any]:
         """The environment's action for a normalised one of shape (size,)."""
@@ -32,7 +34,7 @@ def actions_of(space: spaces.Space[Any], env_id: str) -> BoxActions:
     """How to act in this space. Raises BadInput for one that no algorithm here supports."""
     if not isinstance(space, spaces.Box):
         kind = type(space).__name__
-        raise BadInput(f"{env_id} has {kind} actions; the algorithms take continuous ones (Box): try Pendulum-v1 or HalfCheetah-v4")
+        raise BadInput(f"{env_id} has {kind} actions; the algorithms take continuous ones (Box), as in HalfCheetah-v4")
     if not np.issubdtype(space.dtype, np.floating):
         raise BadInput(f"{env_id} has Box actions of {space.dtype}; the algorithms take floating-point ones")
     if not space.is_bounded("both"):

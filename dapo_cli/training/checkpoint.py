@@ -80,7 +80,9 @@ class Checkpoints:
             aside.rename(final)
             _flush(final.parent)
         except (OSError, SafetensorError) as error:
-            raise CannotWrite(f"cannot write a checkpoint in {self._folder} ({_cause(error)}): free space there, then resume") from error
+            raise CannotWrite(
+                f"cannot write a checkpoint in {self._folder} ({_cause(error)}): free space there, then resume"
+            ) from error
         runs.add_checkpoint(
             self._db,
             self._run_id,
@@ -92,8 +94,8 @@ class Checkpoints:
         self._prune()
 
     def load(self, learner: Learner) -> tuple[Loaded | None, list[str]]:
-        """Restores the newest usable checkpoint into the learner; None if there is none. Also says what was unusable."""
-        complaints = []
+        """Restores the newest usable checkpoint into the learner, None if there is none; also what was unusable."""
+        complaints: list[str] = []
         for row in runs.checkpoints(self._db, self._run_id):
             try:
                 return self._load(row, learner), complaints

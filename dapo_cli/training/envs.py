@@ -22,8 +22,8 @@ TRAINING, EVALUATION = 10, 11  # streams of reset seeds; those of the learner ar
 class Environment:
     """One environment as the loop sees it: flat observations, normalised actions, a reset seed for every episode.
 
-    Episode n of a stream always begins from the same seed, whatever happened before it, so that a resumed run can rebuild
-    its open episode by replaying its actions. Raises BadInput for an environment that cannot be trained on.
+    Episode n of a stream always begins from the same seed, whatever happened before it, so that a resumed run can
+    rebuild its open episode by replaying its actions. Raises BadInput for an environment that cannot be trained on.
     """
 
     def __init__(self, env_id: str, seed: int, stream: int) -> None:
@@ -32,7 +32,7 @@ class Environment:
         if not isinstance(space, spaces.Box) or len(space.shape) != 1:
             self.close()
             raise BadInput(
-                f"{env_id} observes a {type(space).__name__}{getattr(space, 'shape', '')}; the algorithms take a vector: "
+                f"{env_id} observes a {type(space).__name__}{getattr(space, 'shape', '')}; the algorithms take vectors: "
                 "wrap it in gymnasium.wrappers.FlattenObservation"
             )
         try:

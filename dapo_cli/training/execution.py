@@ -1,4 +1,4 @@
-"""How a run computes: device, threads, compiled or eager, exactness of matrix products. Decided once and then pinned."""
+"""How a run computes: device, threads, compiled or eager, precision. Decided once and then pinned."""
 
 from __future__ import annotations
 
@@ -41,7 +41,10 @@ class Execution:
         if compiled and not compiler_available(torch.device(device)):
             if settings.compile == "on":
                 raise BadInput("compile on is not possible: no C++ compiler found; install g++ or use --compile off")
-            compiled, remark = False, "no C++ compiler found: training uncompiled, at about half the speed (install g++)"
+            compiled, remark = (
+                False,
+                "no C++ compiler found: training uncompiled, which is slower (install g++)",
+            )
         return cls(device, settings.threads, compiled, precision_for(torch.device(device))), remark
 
     @classmethod

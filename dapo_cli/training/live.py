@@ -98,7 +98,9 @@ class Live:
 
         head = Table.grid(padding=(0, 2))
         head.add_row(
-            ProgressBar(total=progress.steps, completed=progress.step, width=30), Text(_counter(progress)), Text(_pace(progress))
+            ProgressBar(total=progress.steps, completed=progress.step, width=30),
+            Text(_counter(progress)),
+            Text(_pace(progress)),
         )
         body = Table.grid(padding=(0, 2))
         body.add_column(style="dim")

@@ -38,7 +38,9 @@ class Progress:
     steps: int
     step: int = 0
     session_start: int = 0  # step at which this process began
-    updating_since: tuple[int, float] | None = None  # step and time of the first update of this process, compilation over
+    updating_since: tuple[int, float] | None = (
+        None  # step and time of the first update of this process, compilation over
+    )
     episode: int = 0
     wall_time: float = 0.0
     returns: deque[float] = field(default_factory=lambda: deque(maxlen=60))
@@ -107,7 +109,7 @@ class Loop:
         return not over and np.array_equal(self._observation, tensors["observation"].numpy())
 
     def run(self) -> None:
-        """Trains until the budget is spent. Raises Diverged, StoppedBySignal, StoreError, or what the environment raises."""
+        """Trains until the budget is spent. Raises Diverged, StoppedBySignal, or what store and environment raise."""
         progress, settings, learner = self.progress, self.settings, self.learner
         self._began = time.perf_counter() - progress.wall_time
         next_display = 0.0
@@ -202,6 +204,11 @@ class Loop:
             "episode_return": self._episode_return,
             "wall_time": progress.wall_time,
         }
-        actions = np.array(self._actions, dtype=np.float32).reshape(len(self._actions), self.learner.model.spaces.action)
-        tensors = {"episode_actions": torch.from_numpy(actions), "observation": torch.from_numpy(np.array(self._observation))}
+        actions = np.array(self._actions, dtype=np.float32).reshape(
+            len(self._actions), self.learner.model.spaces.action
+        )
+        tensors = {
+            "episode_actions": torch.from_numpy(actions),
+            "observation": torch.from_numpy(np.array(self._observation)),
+        }
         self.checkpoints.save(progress.step, self.learner, loop, tensors, self.fingerprint)

@@ -1,4 +1,4 @@
-"""What produced a run: command, source, versions, machine. Kept with the run; part of it decides what a resume may promise."""
+"""What produced a run: command, source, versions, machine. A part of it decides what a resume may promise."""
 
 from __future__ import annotations
 
@@ -14,7 +14,13 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = ("dapo-cli", "torch", "numpy", "gymnasium", "mujoco", "sqlalchemy", "pandas")
-DETERMINING = ("python", "torch", "numpy", "gymnasium", "mujoco")  # versions that a bit-identical resume needs unchanged
+DETERMINING = (
+    "python",
+    "torch",
+    "numpy",
+    "gymnasium",
+    "mujoco",
+)  # versions that a bit-identical resume needs unchanged
 
 
 def versions() -> dict[str, str]:

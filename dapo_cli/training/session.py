@@ -18,7 +18,7 @@ from dapo_cli.training.checkpoint import Checkpoints
 from dapo_cli.training.envs import Environment
 from dapo_cli.training.execution import Execution
 from dapo_cli.training.live import display
-from dapo_cli.training.loop import Diverged, Display, Loop, StoppedBySignal
+from dapo_cli.training.loop import Diverged, Loop, StoppedBySignal
 from dapo_cli.training.signals import Stop
 from store import runs
 from store.errors import StoreError
@@ -97,7 +97,9 @@ def _train(
 ) -> None:
     settings = config.settings
     execution.apply()
-    environments = tuple(Environment(settings.env, settings.seed, stream) for stream in (envs.TRAINING, envs.EVALUATION))
+    environments = tuple(
+        Environment(settings.env, settings.seed, stream) for stream in (envs.TRAINING, envs.EVALUATION)
+    )
     for environment in environments:
         stack.callback(environment.close)
     training, evaluation = environments
@@ -132,12 +134,12 @@ def _train(
         with context:
             loop.run()
 
-    _finish(body, recorder, screen, stop, run_id, db.location)
+    _finish(body, recorder, stop, run_id, db.location)
     if not settings.keep_replay:
         checkpoints.drop_replay()
 
 
-def _finish(body: Callable[[], None], recorder: Recorder, screen: Display, stop: Stop, run_id: str, location: str) -> None:
+def _finish(body: Callable[[], None], recorder: Recorder, stop: Stop, run_id: str, location: str) -> None:
     """Runs `body` and closes the record with the status that it ended in."""
     name = run_id[:6]
     again = f"dapo resume {name}" + ("" if location == "runs.db" else f" --db {location}")

@@ -1,7 +1,7 @@
 """Identity 11: ten SAC updates from copied weights, batches and noise match stable-baselines3's to 1e-5.
 
-Two things are brought to our definition in stable-baselines3's policy, as subclasses here: the smooth bound on log σ (theirs
-clips) and log(1 - tanh² u) without their 1e-6 inside the logarithm.
+Two things are brought to our definition in stable-baselines3's policy, as subclasses here: the smooth bound on log σ
+(theirs clips) and log(1 - tanh² u) without their 1e-6 inside the logarithm.
 """
 
 from __future__ import annotations

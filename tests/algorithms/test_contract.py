@@ -1,0 +1,154 @@
+"""What every algorithm promises, whatever it computes. A new file in `algorithms/` is tested here without a change."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+import algorithms
+from algorithms._learner import Learner, named_leaves
+from algorithms._types import Algorithm, Batch, Spaces
+
+SPACES = Spaces(observation=4, action=2)
+
+
+@pytest.fixture(params=algorithms.names())
+def algorithm(request: pytest.FixtureRequest) -> Algorithm:
+    return algorithms.load(request.param)
+
+
+def learner(algorithm: Algorithm, seed: int = 0, compiled: bool = False, **hyperparameters: object) -> Learner:
+    small = {"hidden_sizes": (16, 16), "batch_size": 16, "learning_starts": 8, "buffer_size": 64}
+    made = Learner(algorithm, algorithm.Config(**(small | hyperparameters)), SPACES, seed, compiled=compiled)
+    rng = np.random.default_rng(1)
+    for _ in range(40):
+        made.replay.add(rng.normal(size=4), rng.uniform(-1, 1, 2), rng.normal(), rng.normal(size=4), rng.random() < 0.9)
+    return made
+
+
+def snapshot(made: Learner) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in named_leaves(made.state)}
+
+
+def changed(before: dict[str, Tensor], after: dict[str, Tensor]) -> set[str]:
+    return {name for name in before if not torch.equal(before[name], after[name])}
+
+
+def test_same_seed_same_bits_and_another_seed_others(algorithm: Algorithm) -> None:
+    first, second, other = learner(algorithm), learner(algorithm), learner(algorithm, seed=1)
+    for made in (first, second, other):
+        for _ in range(25):
+            made.update()
+    assert changed(snapshot(first), snapshot(second)) == set()
+    assert "actor" in changed(snapshot(first), snapshot(other))
+    observation = np.ones(4)
+    assert np.array_equal(first.act(observation), second.act(observation))
+
+
+def test_a_critic_update_moves_the_critics_and_nothing_else(algorithm: Algorithm) -> None:
+    made = learner(algorithm, actor_updates_per_step=0)
+    before = snapshot(made)
+    made.update()
+    moved = changed(before, snapshot(made))
+    assert {"critic", "target_critic"} <= moved
+    assert all(name.startswith(("critic", "target_critic")) for name in moved)
+
+
+def test_an_actor_update_leaves_the_critics_alone(algorithm: Algorithm) -> None:
+    made = learner(algorithm, critic_updates_per_step=0)
+    before = snapshot(made)
+    made.update()
+    moved = changed(before, snapshot(made))
+    assert not any(name.startswith(("critic", "target_critic")) for name in moved)
+    assert moved
+
+
+def test_a_fixed_temperature_stays_fixed(algorithm: Algorithm) -> None:
+    made = learner(algorithm, temperature=0.2)
+    before = snapshot(made)
+    made.update()
+    assert not any("temperature" in name for name in changed(before, snapshot(made)))
+    assert made.metrics["temperature"].item() == pytest.approx(0.2)
+
+
+def test_the_automatic_temperature_falls_while_entropy_is_above_its_target(algorithm: Algorithm) -> None:
+    for target, sign in ((-50.0, -1), (50.0, 1)):
+        made = learner(algorithm, target_entropy=target)
+        for _ in range(5):
+            made.update()
+        assert made.state.log_temperature.item() * sign > 0
+
+
+def test_frozen_copies_change_only_at_a_refresh(algorithm: Algorithm) -> None:
+    made = learner(algorithm)
+    frozen = {name for name, _ in named_leaves(made.state) if name.startswith("old_")}
+    iteration = sum(count for _, count in algorithm.schedule(made.config))
+    for update in range(1, 2 * iteration + 1):
+        before = snapshot(made)
+        made.update()
+        after = snapshot(made)
+        assert bool(frozen & changed(before, after)) == (bool(frozen) and update % iteration == 0)
+    for name in frozen:
+        assert torch.equal(after[name], after[name.removeprefix("old_")])
+        assert getattr(made.state, name).data_ptr() != getattr(made.state, name.removeprefix("old_")).data_ptr()
+
+
+def test_step_functions_are_pure(algorithm: Algorithm) -> None:
+    """A step returns new tensors and changes none of its arguments: the whole state is the checkpoint."""
+    made = learner(algorithm)
+    before = snapshot(made)
+    rows = made.replay.sample(made.update_generator).clone()
+    noise = torch.randn(made._noise_shape)
+    batch = Batch.unpack(rows, SPACES)
+    for step in (algorithm.critic_step, *algorithm.PHASES.values()):
+        with torch.no_grad():
+            first, _ = step(made.model, made.state, batch, noise, made._coefficients)
+            second, _ = step(made.model, made.state, batch, noise, made._coefficients)
+        assert all(torch.equal(a, b) for (_, a), (_, b) in zip(named_leaves(first), named_leaves(second), strict=True))
+    assert changed(before, snapshot(made)) == set()
+
+
+def test_state_survives_a_round_trip(algorithm: Algorithm) -> None:
+    made, other = learner(algorithm), learner(algorithm, seed=5)
+    for _ in range(13):
+        made.update()
+    tensors = {name: tensor.clone() for name, tensor in made.tensors().items()}
+    other.restore(tensors, made.counters())
+    for _ in range(13):
+        made.update()
+        other.update()
+    assert changed(snapshot(made), snapshot(other)) == set()
+    assert np.array_equal(made.act(np.ones(4)), other.act(np.ones(4)))
+
+
+def test_nothing_is_learned_before_learning_starts(algorithm: Algorithm) -> None:
+    made = learner(algorithm, learning_starts=41)
+    before = snapshot(made)
+    made.update()
+    assert changed(before, snapshot(made)) == set()
+    actions = np.stack([made.act(np.full(4, 1e3)) for _ in range(500)])
+    assert actions.min() < -0.9
+    assert actions.max() > 0.9
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {"layer_norm": True},
+        {"critics": 1},
+        {"critics": 5, "critic_reduction": "mean"},
+        {"hidden_sizes": (8,)},
+        {"activation": "silu"},
+    ],
+    ids=str,
+)
+def test_network_choices_train(algorithm: Algorithm, choice: dict[str, object]) -> None:
+    made = learner(algorithm, **choice)
+    before = snapshot(made)
+    for _ in range(3):
+        made.update()
+    after = snapshot(made)
+    assert {"actor", "critic"} <= changed(before, after)
+    assert all(torch.isfinite(tensor).all() for tensor in after.values())
