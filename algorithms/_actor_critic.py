@@ -38,7 +38,7 @@ class ActorCritic:
         actor = self.policy.network.init(generator)
         critic = self.critic.network.init(generator)
         tau = self.config.temperature
-        log_temperature = torch.tensor(1.0 if tau == "auto" else tau).log()
+        log_temperature = torch.tensor(self.config.initial_temperature if tau == "auto" else tau).log()
         return {
             "actor": actor,
             "actor_adam": adam_init(actor),

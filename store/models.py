@@ -5,9 +5,10 @@ hexadecimal digits; a number that may be non-finite stands beside a `*_kind` col
 "nan", "inf" or "-inf" otherwise (SQLite turns NaN into NULL, so the kind is the only place that tells).
 """
 
+# ruff: noqa: RUF012 (mutable class attributes are how SQLAlchemy is told)
 from __future__ import annotations
 
-from sqlalchemy import Float, ForeignKey, Index, Text
+from sqlalchemy import BigInteger, Float, ForeignKey, Index, Integer, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 STATUSES = ("queued", "running", "interrupted", "completed", "diverged", "failed")
@@ -16,6 +17,9 @@ ORIGINS = ("default", "preset", "file", "command line")
 
 class Base(DeclarativeBase):
     """All tables of a results database."""
+
+    # Steps, seeds and file sizes outgrow 32 bits, which is what other databases take INTEGER for.
+    type_annotation_map = {int: BigInteger().with_variant(Integer(), "sqlite")}
 
 
 def _of_run(*, primary_key: bool = True) -> Mapped[str]:
@@ -51,7 +55,7 @@ class Run(Base):
     commit: Mapped[str | None]  # of dapo's source, where it runs from a clone
     dirty: Mapped[bool | None]  # uncommitted changes in that clone
     versions: Mapped[str | None] = mapped_column(Text)  # JSON object: package -> version
-    host: Mapped[str | None]
+    host: Mapped[str | None]  # host and pid are those of the latest session, as they tell whether it is alive
     pid: Mapped[int | None]
     processor: Mapped[str | None]
     threads: Mapped[int | None]
@@ -146,6 +150,7 @@ class Event(Base):
     """Something that happened to a run: created, resumed, interrupted, approximate, diverged, failed."""
 
     __tablename__ = "event"
+    __table_args__ = (Index("event_by_run", "run_id"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     run_id: Mapped[str] = _of_run(primary_key=False)
@@ -173,7 +178,7 @@ class Selection(Base):
     __tablename__ = "selection"
 
     name: Mapped[str] = mapped_column(primary_key=True)
-    run_id: Mapped[str] = mapped_column(primary_key=True)  # no foreign key: a deleted run must be noticed, not forgotten
+    run_id: Mapped[str] = mapped_column(primary_key=True)  # no foreign key: a deleted run must be noticed
     created_at: Mapped[str]
 
 

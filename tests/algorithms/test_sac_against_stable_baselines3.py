@@ -83,7 +83,7 @@ class Box(gymnasium.Env):
 @pytest.mark.parametrize("temperature", ["auto", 0.2])
 def test_ten_updates_match(temperature: float | str) -> None:
     sac = load("sac")
-    model = ActorCritic.build(sac.Config(batch_size=B, temperature=temperature), Spaces(S, A))
+    model = ActorCritic.build(sac.Config(batch_size=B, temperature=temperature, initial_temperature=1.0), Spaces(S, A))
     c = coefficients(model.config)
     theirs = stable_baselines3.SAC(OurPolicy, Box(), batch_size=B, ent_coef=temperature, seed=0, device="cpu")
     theirs.policy.actor.set_training_mode(True)

@@ -1,0 +1,37 @@
+# The two commands of the README are `make train` and `make test`; both set up their environment first.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: setup train test test-slow lint benchmark clean
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "dapo needs Python 3.11 or newer: make PYTHON=python3.12 …")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $(READY)
+
+train: $(READY)
+	$(BIN)/dapo train --algo dapo-kl --env HalfCheetah-v4 --steps 20000
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/python -P -m pytest -n 2
+
+test-slow: $(READY)
+	$(BIN)/python -P -m pytest -m slow
+
+benchmark: $(READY)
+	$(BIN)/python benchmarks/peers.py
+	$(BIN)/python benchmarks/recording.py
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -1,0 +1,104 @@
+"""What is particular to SQLite: how a file is opened for reading and for writing, and on which disks it may use WAL."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+BUSY_TIMEOUT = 30.0  # seconds that a connection waits for another's lock
+
+# Write-ahead logging needs memory shared between all processes that open the file, which network disks don't have.
+_LOCAL_DISKS = {"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "bcachefs", "f2fs", "jfs", "reiserfs"}
+_LOCAL_DISKS |= {"tmpfs", "ramfs", "overlay", "aufs", "apfs", "hfs", "ufs"}
+_MAGIC = b"SQLite format 3\0"
+
+
+def connect_writing(path: Path) -> sqlite3.Connection:
+    """A connection that reads and writes; it creates the file if there is none.
+
+    Transactions are begun by us (see Database), as the driver would begin them too late: at the first INSERT.
+    """
+    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA foreign_keys = ON")
+    return connection
+
+
+def connect_reading(path: Path, *, immutable: bool) -> sqlite3.Connection:
+    """A connection that can't write. `immutable`: take no locks and leave no files; only while nobody has it open."""
+    uri = f"{path.as_uri()}?mode=ro" + ("&immutable=1" if immutable else "")
+    return sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
+
+
+def wal_of(path: Path) -> Path:
+    """The write-ahead log, which exists while a process has the database open in WAL mode (or died doing so)."""
+    return path.with_name(path.name + "-wal")
+
+
+def header(path: Path) -> bytes:
+    """The first 20 bytes: enough to tell an SQLite file and its journal mode; empty for an empty or missing file."""
+    try:
+        with path.open("rb") as file:
+            return file.read(20)
+    except FileNotFoundError:
+        return b""
+
+
+def uses_wal(header: bytes) -> bool:
+    """Whether the SQLite file that starts with `header` is in WAL mode."""
+    return header.startswith(_MAGIC) and header[18:19] == b"\2"
+
+
+def is_idle(path: Path) -> bool:
+    """Whether nobody has the file, which is in WAL mode, open."""
+    return not wal_of(path).exists() and uses_wal(header(path))
+
+
+def wants_wal(path: Path) -> bool:
+    """Whether the disk that holds `path` may use WAL: a local one, or any where the system can't tell."""
+    try:
+        lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except OSError:
+        return True
+    mounts = (_mount(line) for line in lines)
+    place = path.resolve().parent
+    over = [
+        (len(point.parts), index, kind) for index, (point, kind) in enumerate(mounts) if place.is_relative_to(point)
+    ]
+    return not over or max(over)[2] in _LOCAL_DISKS
+
+
+def _mount(line: str) -> tuple[Path, str]:
+    before, _, after = line.partition(" - ")
+    point = before.split(" ")[4]
+    for code, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+        point = point.replace(code, character)
+    return Path(point), after.split(" ")[0]
+
+
+def set_journal_mode(path: Path) -> None:
+    """Put the file (created if missing) into the journal mode that suits its disk."""
+    connection = connect_writing(path)
+    try:
+        if wants_wal(path):
+            connection.execute("PRAGMA journal_mode = WAL")
+        else:
+            connection.execute("PRAGMA journal_mode = DELETE")
+    finally:
+        connection.close()
+
+
+def copy(path: Path, target: Path) -> None:
+    """A consistent copy of the database, also while it is written to. It gets its name when it is whole."""
+    aside = target.with_name(f"{target.name}.part-{os.getpid()}")
+    source = connect_reading(path, immutable=is_idle(path))
+    try:
+        destination = sqlite3.connect(aside)
+        try:
+            source.backup(destination)
+        finally:
+            destination.close()
+        aside.replace(target)
+    finally:
+        source.close()
+        aside.unlink(missing_ok=True)

@@ -1,0 +1,53 @@
+"""What can go wrong between a run and its record. Every message is one line that names the remedy.
+
+StoreError
+├── NotADatabase     the file is something else
+├── OlderSchema      an older dapo made it, and a reader may not change it
+├── NewerSchema      a newer dapo made it
+├── DatabaseLocked   another process held it for too long
+├── CannotWrite      disk full, no permission, no such folder
+├── RunNotFound      no run of that id
+├── AmbiguousRun     several runs whose ids start like that
+└── RunBusy          the process that trains it is alive
+"""
+
+from __future__ import annotations
+
+
+class StoreError(Exception):
+    """Any failure of the store. `str(error)` is one line for the user."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))
+
+
+class NotADatabase(StoreError):
+    """The file exists, but it is no results database."""
+
+
+class OlderSchema(StoreError):
+    """The database was made by an older dapo and is being opened for reading only."""
+
+
+class NewerSchema(StoreError):
+    """The database was made by a newer dapo."""
+
+
+class DatabaseLocked(StoreError):
+    """Another process held the database beyond the busy timeout."""
+
+
+class CannotWrite(StoreError):
+    """The disk is full, the place is not writable, or the folder is missing."""
+
+
+class RunNotFound(StoreError):
+    """No run has that id."""
+
+
+class AmbiguousRun(StoreError):
+    """More than one run's id starts with that prefix."""
+
+
+class RunBusy(StoreError):
+    """A living process is training this run."""

@@ -1,0 +1,99 @@
+"""The record as pandas frames, for analysis. Non-finite numbers are themselves again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sqlalchemy import ColumnElement, Select, Table, select
+
+from store import runs as store_runs
+from store import summaries
+from store._values import decode_setting
+from store.models import Base, Hyperparameter, Run
+from store.session import Database
+
+_AT_ONCE = 1000  # ids in one statement: within every database's limit on parameters
+
+
+def runs(db: Database, where: ColumnElement[bool] | None = None) -> pd.DataFrame:
+    """One row a run, newest first: the run's columns, its effective status, `tags`, a column per hyperparameter.
+
+    Hyperparameters are Python values in columns of objects, None where a run has none of that name; one whose name a
+    column of the run has already is left out. The index is 0, 1, …; `id` is a column.
+    """
+    rows = store_runs.listing(db, where=where)
+    columns = [*Base.metadata.tables["run"].c.keys(), "tags"]
+    frame = pd.DataFrame(rows, columns=columns)
+    return pd.concat([frame, _settings(db, [row["id"] for row in rows], set(columns), where)], axis="columns")
+
+
+def episodes(db: Database, ids: Sequence[str]) -> pd.DataFrame:
+    """Training episodes of runs, by run and number: `run_id`, `number`, `step`, `return`, `length`, …"""
+    table = Base.metadata.tables["episode"]
+    return _rows(db, table, ids, select(table).order_by(table.c.run_id, table.c.number))
+
+
+def evaluations(db: Database, ids: Sequence[str]) -> pd.DataFrame:
+    """Evaluation episodes of runs: `run_id`, `step`, `actions`, `number`, `return`, `length`."""
+    table = Base.metadata.tables["evaluation"]
+    return _rows(db, table, ids, select(table).order_by(*table.primary_key))
+
+
+def metrics(db: Database, ids: Sequence[str], names: Sequence[str] | None = None) -> pd.DataFrame:
+    """Diagnostics of runs, of these names or all: `run_id`, `name`, `step`, `value`."""
+    table = Base.metadata.tables["metric"]
+    query = select(table).order_by(*table.primary_key)
+    return _rows(db, table, ids, query if names is None else query.where(table.c.name.in_(names)))
+
+
+def final_evaluation(db: Database, where: ColumnElement[bool] | None = None, actions: str = "mean") -> pd.DataFrame:
+    """The last evaluation of each run that has one: `step`, `mean` (of its returns), `n` (episodes), by `run_id`."""
+    return _by_run(summaries.final_evaluation(db, where, actions))
+
+
+def final_training(db: Database, where: ColumnElement[bool] | None = None, window: int = 100) -> pd.DataFrame:
+    """The last `window` training episodes of each run that has any: `step`, `mean`, `n`, by `run_id`."""
+    return _by_run(summaries.final_training(db, where, window))
+
+
+def _settings(db: Database, ids: list[str], taken: set[str], where: ColumnElement[bool] | None) -> pd.DataFrame:
+    query = select(Hyperparameter.run_id, Hyperparameter.name, Hyperparameter.value, Hyperparameter.type)
+    if where is not None:
+        query = query.where(Hyperparameter.run_id.in_(select(Run.id).where(where)))
+    position = {run_id: index for index, run_id in enumerate(ids)}
+    columns: dict[str, list[Any]] = {}
+    decoded: dict[tuple[str | None, str], Any] = {}  # a few values, on very many rows
+    with db.connect() as session:
+        for run_id, name, value, type_ in session.execute(query):
+            if run_id not in position or name in taken:
+                continue
+            if (value, type_) not in decoded:
+                decoded[value, type_] = decode_setting(value, type_)
+            if name not in columns:
+                columns[name] = [None] * len(ids)
+            columns[name][position[run_id]] = decoded[value, type_]
+    return pd.DataFrame({name: pd.Series(columns[name], dtype=object) for name in sorted(columns)})
+
+
+def _rows(db: Database, table: Table, ids: Sequence[str], query: Select[Any]) -> pd.DataFrame:
+    ordered = sorted(set(ids))
+    parts = [
+        query.where(table.c.run_id.in_(ordered[start : start + _AT_ONCE])) for start in range(0, len(ordered), _AT_ONCE)
+    ]
+    with db.connect() as session:
+        rows = [tuple(row) for part in parts for row in session.execute(part)]
+    frame = pd.DataFrame.from_records(rows, columns=list(table.c.keys()))
+    for column in [name for name in frame if f"{name}_kind" in frame]:
+        kinds = frame.pop(f"{column}_kind")
+        frame[column] = frame[column].astype(float)
+        for kind, number in (("inf", np.inf), ("-inf", -np.inf)):
+            frame.loc[kinds == kind, column] = number
+    return frame
+
+
+def _by_run(means: dict[str, dict[str, Any]]) -> pd.DataFrame:
+    frame = pd.DataFrame.from_dict(means, orient="index", columns=["step", "mean", "n"])
+    return frame.rename_axis("run_id")

@@ -1,0 +1,130 @@
+"""What `dapo db` does: describe a database, bring it up to date, copy it with its runs' files."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import MetaData, func, select, text
+
+from store import _sqlite, schema
+from store._failures import translated, translated_files
+from store.errors import CannotWrite, StoreError
+from store.liveness import dead_runs
+from store.session import Database
+
+
+def info(location: str) -> dict[str, Any]:
+    """A database, of any revision, in figures.
+
+    `location`, `bytes` and `journal_mode` (None for a server), `files_bytes` (of the folder with runs' files),
+    `schema` and `head` (revisions), `rows` (table -> count), `runs` (effective status -> count).
+    """
+    with Database(location, writable=False) as db:
+        revision = db.revision(schema.stamped)
+        if revision is None:
+            raise StoreError(f"no results in {db.location} yet: train a run first (dapo train …)")
+        dead = dead_runs(db)
+        tables = MetaData()
+        with db.connect() as session:
+            tables.reflect(session.connection())
+            rows = {
+                name: session.scalar(select(func.count()).select_from(table))
+                for name, table in sorted(tables.tables.items())
+                if name != "alembic_version"
+            }
+            query = text("SELECT status, count(*) FROM run GROUP BY status")
+            statuses = {str(status): int(count) for status, count in session.execute(query)}
+        if dead:
+            statuses["running"] -= len(dead)
+            statuses["interrupted"] = statuses.get("interrupted", 0) + len(dead)
+        wal = db.path is not None and _sqlite.uses_wal(_sqlite.header(db.path))
+        return {
+            "location": db.location,
+            "bytes": None if db.path is None else _size(db.path) + _size(_sqlite.wal_of(db.path)),
+            "files_bytes": sum(_size(path) for path in db.files.rglob("*")),
+            "journal_mode": None if db.path is None else "wal" if wal else "delete",
+            "schema": revision,
+            "head": schema.HEAD,
+            "rows": rows,
+            "runs": {status: count for status, count in sorted(statuses.items()) if count},
+        }
+
+
+def upgrade(location: str) -> tuple[str, str, Path | None]:
+    """Bring an existing database to the newest schema: (old revision, new revision, backup or None).
+
+    Equal revisions mean that nothing was to be done. A server's tables are upgraded in one transaction, without backup.
+    """
+    with Database(location, writable=False) as db:
+        old = db.revision()
+        if old is None:
+            raise StoreError(f"no results in {db.location} yet: train a run first (dapo train …)")
+    with Database.write(location) as db:
+        return db.upgraded or (old, schema.HEAD, None)
+
+
+def backup(location: str, target: str | Path) -> Path:
+    """Copy a database, and its runs' files beside the copy, while runs may be training; returns the copy's path.
+
+    Both get their names when they are whole; an existing target is refused. A checkpoint that its run replaced during
+    the copy is left out.
+    """
+    target = Path(target).expanduser().absolute()
+    folder = target.with_name(target.name + ".files")
+    for path in (target, folder):
+        if path.exists():
+            raise CannotWrite(f"{path} exists already: name another target")
+    with Database(location, writable=False) as db:
+        if db.path is None:
+            raise StoreError(f"{db.location} is on a server: use the server's own tool, such as pg_dump")
+        db.revision()
+        if not target.parent.is_dir():
+            raise CannotWrite(f"no folder {target.parent} for the copy: create it, or name another target")
+        parts = [path.with_name(f"{path.name}.part-{os.getpid()}") for path in (target, folder)]
+        try:
+            with translated(db.location), translated_files(f"the copy {target}"):
+                _sqlite.copy(db.path, parts[0])
+                _copy_files(db.files, parts[1])
+                _drop_replaced_checkpoints(db, parts[0], parts[1])
+                parts[1].rename(folder)
+                parts[0].rename(target)
+        finally:
+            parts[0].unlink(missing_ok=True)
+            shutil.rmtree(parts[1], ignore_errors=True)
+    return target
+
+
+def _copy_files(source: Path, target: Path) -> None:
+    target.mkdir()
+    for folder, _, names in os.walk(source):
+        place = target / Path(folder).relative_to(source)
+        place.mkdir(exist_ok=True)
+        for name in names:
+            with suppress(FileNotFoundError):  # its run has just replaced it
+                shutil.copy2(Path(folder, name), place / name)
+
+
+def _drop_replaced_checkpoints(db: Database, copy: Path, files: Path) -> None:
+    # A run forgets a checkpoint before it deletes its files: one that is still on record now was copied whole.
+    query = "SELECT run_id, step, path, sha256 FROM checkpoint"
+    with db.connect() as session:
+        current = {tuple(row) for row in session.execute(text(query))}
+    connection = _sqlite.connect_writing(copy)
+    try:
+        for row in connection.execute(query).fetchall():
+            run_id, step, path, _ = row
+            if row not in current or not (files / run_id / path).exists():
+                connection.execute("DELETE FROM checkpoint WHERE run_id = ? AND step = ?", (run_id, step))
+    finally:
+        connection.close()
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size if path.is_file() else 0
+    except OSError:
+        return 0

@@ -1,0 +1,231 @@
+"""One results database, opened for reading or for writing, and its two kinds of transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from shlex import quote
+from types import TracebackType
+
+from sqlalchemy import URL, Connection, Engine, NullPool, QueuePool, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.orm import Session
+
+from store import _sqlite, schema
+from store._failures import translated
+from store.errors import CannotWrite, NotADatabase, OlderSchema, StoreError
+
+
+class Database:
+    """A results database. Open it with `Database.read` or `Database.write`; it is a context manager.
+
+    Attributes: `location` as shown to users (without a password), `url`, `path` (None for a server), `files` (the
+    folder with the runs' files), `upgraded` ((old revision, new revision, backup or None) if opening upgraded it).
+    """
+
+    def __init__(self, location: str, *, writable: bool) -> None:
+        """For `read`, `write` and maintenance: parses the location, opens nothing and checks nothing."""
+        self.url, self.path = _parse(location)
+        self.location = self.url.render_as_string(hide_password=True) if self.path is None else location
+        if self.path is not None:
+            self.files = self.path.with_name(self.path.name + ".files")
+        else:
+            self.files = Path.cwd() / f"{self.url.database}.files"
+        self.upgraded: tuple[str, str, Path | None] | None = None
+        self._writable = writable
+        self._engine: Engine | None = None
+
+    @classmethod
+    def read(cls, location: str) -> Database:
+        """Open an existing database without ever changing a byte of it, its schema and journal mode included.
+
+        `location` is a path or an SQLAlchemy URL. StoreError if there is none; NotADatabase, OlderSchema, NewerSchema.
+        """
+        database = cls(location, writable=False)
+        try:
+            revision = database.revision()
+        except BaseException:
+            database.close()
+            raise
+        if revision == schema.HEAD:
+            return database
+        database.close()
+        if revision is None:
+            raise StoreError(_nothing_yet(database.location))
+        raise OlderSchema(
+            f"{database.location} was made by an older dapo: run: dapo db upgrade --db {quote(database.location)}"
+        )
+
+    @classmethod
+    def write(cls, location: str) -> Database:
+        """Open a database for training: created if there is none, upgraded (after a backup) if it is older.
+
+        Any number of processes may do so at once. NotADatabase, NewerSchema, DatabaseLocked, CannotWrite.
+        """
+        database = cls(location, writable=True)
+        try:
+            database._prepare()
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    def _prepare(self) -> None:
+        path = self.path
+        if path is not None and not path.parent.is_dir():
+            raise CannotWrite(f"no folder {path.parent} for the results database: create it, or name another with --db")
+        if path is None:
+            if self.revision() != schema.HEAD:
+                self.upgraded = schema.prepare_server(self.engine, self.location)
+            return
+        self._refuse_folder()
+        header = _sqlite.header(path)
+        revision = self.revision() if header else None
+        if revision != schema.HEAD or _sqlite.uses_wal(header) != _sqlite.wants_wal(path):
+            self.upgraded = schema.prepare_file(self.engine, path, self.files, self.location)
+
+    def revision(self, check: Callable[[Connection, str], str | None] = schema.revision_of) -> str | None:
+        """The schema's revision; None for a database without a table. NotADatabase, NewerSchema.
+
+        With `check=schema.stamped`, a newer schema's revision is returned as well.
+        """
+        path = self.path
+        if path is not None:
+            self._refuse_folder()
+            if not path.exists():
+                raise StoreError(_nothing_yet(self.location))
+            if path.stat().st_size == 0 and not self._writable:
+                raise NotADatabase(f"{self.location} is an empty file: delete it, or name another with --db")
+        with self.connect() as session:
+            return check(session.connection(), self.location)
+
+    def _refuse_folder(self) -> None:
+        if self.path is not None and self.path.is_dir():
+            raise NotADatabase(f"{self.location} is a folder, not a results database: name a file with --db")
+
+    @property
+    def engine(self) -> Engine:
+        """The SQLAlchemy engine, made at first use."""
+        if self._engine is None:
+            self._engine = self._create_engine()
+        return self._engine
+
+    def run_folder(self, run_id: str) -> Path:
+        """Where the files of a run lie (its lock, its checkpoints); not necessarily an existing folder."""
+        return self.files / run_id
+
+    @contextmanager
+    def connect(self) -> Iterator[Session]:
+        """A session for reading: all of its statements see the same state, including what a live writer committed."""
+        path = self.path
+        before = _stamp(path) if path is not None and not self._writable and _sqlite.is_idle(path) else None
+        with translated(self.location):
+            try:
+                with self._connection(immediate=False, durable=False) as connection, Session(connection) as session:
+                    yield session
+            finally:
+                self._check_unchanged(before)
+
+    @contextmanager
+    def transaction(self, *, durable: bool = False) -> Iterator[Session]:
+        """A session for writing: commits at the end of the body, rolls back if it raises.
+
+        On SQLite it holds the write lock from the start. `durable`: on return, everything committed so far survives a
+        power failure, not only the death of the process.
+        """
+        with (
+            translated(self.location),
+            self._connection(immediate=True, durable=durable) as connection,
+            Session(connection) as session,
+        ):
+            session.connection()  # begins, where the session would wait for its first statement
+            yield session
+            session.commit()
+
+    def close(self) -> None:
+        """Close all connections; the last writer of an SQLite file also clears its write-ahead log."""
+        if self._engine is not None:
+            self._engine.dispose()
+            self._engine = None
+
+    def __enter__(self) -> Database:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def _connection(self, *, immediate: bool, durable: bool) -> Iterator[Connection]:
+        with self.engine.connect() as connection:
+            yield connection.execution_options(immediate=immediate, durable=durable)
+
+    def _check_unchanged(self, before: tuple[int, int] | None) -> None:
+        # An immutable connection ignores locks. That is right while nobody has the file open; if a writer came and
+        # wrote back its log in the meantime, what was read may be neither the old state nor the new.
+        if before is not None and self.path is not None and _stamp(self.path) != before:
+            raise StoreError(f"{self.location} was written to while it was read: run the command again")
+
+    def _create_engine(self) -> Engine:
+        if self.path is None:
+            try:
+                engine = create_engine(self.url, pool_pre_ping=True)
+            except (NoSuchModuleError, ModuleNotFoundError) as error:
+                raise StoreError(f"no driver for {self.url.drivername} ({error}): install it, or use a path") from error
+            if not self._writable and engine.dialect.name == "postgresql":
+                return engine.execution_options(postgresql_readonly=True)
+            return engine
+        path = self.path
+        if self._writable:
+            engine = create_engine("sqlite://", creator=lambda: _sqlite.connect_writing(path), poolclass=QueuePool)
+        else:
+            # Each reading connects anew: whether it may ignore locks depends on the writers of that moment.
+            engine = create_engine(
+                "sqlite://",
+                creator=lambda: _sqlite.connect_reading(path, immutable=_sqlite.is_idle(path)),
+                poolclass=NullPool,
+            )
+        event.listen(engine, "begin", _begin)
+        return engine
+
+
+def _begin(connection: Connection) -> None:
+    options = connection.get_execution_options()
+    if options.get("immediate"):
+        # In WAL mode NORMAL survives the death of the process, FULL a power failure as well.
+        connection.exec_driver_sql(f"PRAGMA synchronous = {'FULL' if options['durable'] else 'NORMAL'}")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:
+        connection.exec_driver_sql("BEGIN")
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size
+
+
+def _nothing_yet(location: str) -> str:
+    return f"no results database at {location} yet: train a run first (dapo train …), or name another with --db"
+
+
+def _parse(location: str) -> tuple[URL, Path | None]:
+    if "://" not in location:
+        path = Path(location).expanduser()
+        if not location or path.name in ("", ".."):
+            raise StoreError(f"{location!r} is no name for a results database: name a file with --db, such as runs.db")
+        return URL.create("sqlite", database=str(path)), path.absolute()
+    try:
+        url = make_url(location)
+    except (ArgumentError, ValueError) as error:
+        raise StoreError(
+            f"{location} is no database URL: use a path or, for example, postgresql+psycopg://user@host/name"
+        ) from error
+    if url.get_backend_name() != "sqlite":
+        if not url.database:
+            raise StoreError(f"{url.render_as_string()} names no database: append /name")
+        return url, None
+    if not url.database or url.database == ":memory:":
+        raise StoreError("a results database can't live in memory: name a file with --db, such as runs.db")
+    return url, Path(url.database).absolute()

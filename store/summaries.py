@@ -1,0 +1,110 @@
+"""What runs have come to, aggregated by the database: last evaluations, last episodes, counts. Needs no pandas."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, case, func, select
+from sqlalchemy.orm import Session, aliased
+
+from store._values import join_number
+from store.models import Base, Checkpoint, Episode, Evaluation, Event, Metric, Run
+from store.session import Database
+
+
+def final_evaluation(
+    db: Database, where: ColumnElement[bool] | None = None, actions: str = "mean"
+) -> dict[str, dict[str, Any]]:
+    """The last evaluation of each run that has one: id -> `step`, `mean` (of the returns) and `n` (episodes)."""
+    inner = aliased(Evaluation)
+    last = (
+        select(inner.step)
+        .where(inner.run_id == Run.id, inner.actions == actions)
+        .order_by(inner.step.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    of_it = and_(Evaluation.run_id == Run.id, Evaluation.step == last, Evaluation.actions == actions)
+    query = select(Run.id, func.max(Evaluation.step), *_moments(Evaluation)).join_from(Run, Evaluation, of_it)
+    return _means(db, query, where)
+
+
+def final_training(
+    db: Database, where: ColumnElement[bool] | None = None, window: int = 100
+) -> dict[str, dict[str, Any]]:
+    """The last `window` training episodes of each run that has any: id -> `step`, `mean` (of the returns) and `n`."""
+    inner = aliased(Episode)
+    last = select(inner.number).where(inner.run_id == Run.id).order_by(inner.number.desc()).limit(1).scalar_subquery()
+    of_them = and_(Episode.run_id == Run.id, Episode.number > last - window)
+    query = select(Run.id, func.max(Episode.step), *_moments(Episode)).join_from(Run, Episode, of_them)
+    return _means(db, query, where)
+
+
+def latest(db: Database, run_id: str, *, episodes: int = 100) -> dict[str, Any]:
+    """Where a run stands.
+
+    `episodes`: the last ones, oldest first, as dicts of `number`, `step`, `return`, `length`, …; `evaluation`: the
+    last one with mean actions, as `step` and its `returns`, or None; `metrics`: name -> the last value; `counts`:
+    table -> rows.
+    """
+    table = Base.metadata.tables["episode"]
+    query = select(table).where(table.c.run_id == run_id).order_by(table.c.number.desc()).limit(episodes)
+    with db.connect() as session:
+        rows = [dict(row) for row in session.execute(query).mappings()]
+        for row in rows:
+            del row["run_id"]
+            row["return"] = join_number(row["return"], row.pop("return_kind"))
+        return {
+            "episodes": rows[::-1],
+            "evaluation": _last_evaluation(session, run_id),
+            "metrics": _last_metrics(session, run_id),
+            "counts": {
+                table.__tablename__: session.scalar(select(func.count()).where(table.run_id == run_id))
+                for table in (Episode, Evaluation, Metric, Checkpoint, Event)
+            },
+        }
+
+
+def _last_evaluation(session: Session, run_id: str) -> dict[str, Any] | None:
+    of_run = and_(Evaluation.run_id == run_id, Evaluation.actions == "mean")
+    step = session.scalar(select(func.max(Evaluation.step)).where(of_run))
+    if step is None:
+        return None
+    query = select(Evaluation.return_, Evaluation.return_kind).where(of_run, Evaluation.step == step)
+    rows = session.execute(query.order_by(Evaluation.number))
+    return {"step": step, "returns": [join_number(value, kind) for value, kind in rows]}
+
+
+def _last_metrics(session: Session, run_id: str) -> dict[str, float]:
+    last = select(Metric.name, func.max(Metric.step).label("step")).where(Metric.run_id == run_id)
+    newest = last.group_by(Metric.name).subquery()
+    query = select(Metric.name, Metric.value, Metric.value_kind).join(
+        newest, and_(Metric.run_id == run_id, Metric.name == newest.c.name, Metric.step == newest.c.step)
+    )
+    return {name: join_number(value, kind) for name, value, kind in session.execute(query)}
+
+
+def _moments(table: type[Episode] | type[Evaluation]) -> tuple[ColumnElement[Any], ...]:
+    # Aggregates pass over NULL, so the non-finite returns, which stand as NULL beside their kind, are counted apart.
+    kinds = (func.sum(case((table.return_kind == kind, 1), else_=0)) for kind in ("nan", "inf", "-inf"))
+    return func.avg(table.return_), func.count(), *kinds
+
+
+def _means(db: Database, query: Select[Any], where: ColumnElement[bool] | None) -> dict[str, dict[str, Any]]:
+    if where is not None:
+        query = query.where(where)
+    with db.connect() as session:
+        rows = session.execute(query.group_by(Run.id)).all()
+    return {
+        run_id: {"step": step, "mean": _mean(mean, nans, ups, downs), "n": n}
+        for run_id, step, mean, n, nans, ups, downs in rows
+    }
+
+
+def _mean(mean: float | None, nans: int, ups: int, downs: int) -> float:
+    if nans or (ups and downs) or (mean is None and not ups and not downs):
+        return math.nan
+    if ups or downs:
+        return math.inf if ups else -math.inf
+    return float(mean or 0.0)

@@ -1,0 +1,61 @@
+"""The compiled update is the eager one, and is compiled once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import algorithms
+from algorithms._backend import compiler_available, precision_for
+from algorithms._learner import Learner, named_leaves
+from algorithms._types import Spaces
+
+CPU = torch.device("cpu")
+
+
+def learner(name: str, compiled: bool) -> Learner:
+    algorithm = algorithms.load(name)
+    config = algorithm.Config(hidden_sizes=(16, 16), batch_size=16, learning_starts=8, buffer_size=64)
+    made = Learner(algorithm, config, Spaces(4, 2), seed=0, compiled=compiled)
+    rng = np.random.default_rng(1)
+    for _ in range(40):
+        made.replay.add(rng.normal(size=4), rng.uniform(-1, 1, 2), rng.normal(), rng.normal(size=4), rng.random() < 0.9)
+    return made
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", algorithms.names())
+def test_compiled_is_eager(name: str) -> None:
+    """The same state to rounding after a whole policy iteration and more, every counter included, and no second graph."""
+    assert compiler_available(CPU)
+    eager, compiled = learner(name, False), learner(name, True)
+    compiled.update()
+    eager.update()
+    torch.compiler.set_stance("fail_on_recompile")
+    try:
+        for _ in range(24):
+            compiled.update()
+            eager.update()
+    finally:
+        torch.compiler.set_stance("default")
+    for (leaf, expected), (_, value) in zip(named_leaves(eager.state), named_leaves(compiled.state), strict=True):
+        torch.testing.assert_close(value, expected, rtol=1e-4, atol=1e-5, msg=lambda text, leaf=leaf: f"{leaf}: {text}")
+    assert compiled.state.actor_adam.steps == 25
+
+
+def test_reduced_precision_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where "medium" means bfloat16 products, the accuracy check keeps the default."""
+    product = torch.Tensor.__matmul__
+
+    def bfloat16_when_medium(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        if a.dtype == torch.float32 and torch.get_float32_matmul_precision() == "medium":
+            return product(a.bfloat16(), b.bfloat16()).float()
+        return product(a, b)
+
+    before = torch.get_float32_matmul_precision()
+    monkeypatch.setattr(torch.Tensor, "__matmul__", bfloat16_when_medium)
+    assert precision_for(CPU) == "highest"
+    monkeypatch.undo()
+    assert precision_for(CPU) in ("medium", "highest")
+    assert torch.get_float32_matmul_precision() == before

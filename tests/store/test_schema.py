@@ -1,0 +1,132 @@
+"""Migrations: where they lead, what they keep, and that they happen whole or not at all."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine, inspect, text
+
+from store import frames, migrations, runs, schema
+from store.errors import StoreError
+from store.migrations import migrate, scripts
+from store.models import Base
+from store.session import Database
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "schema-0001.db"
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    """A copy of a database that the first revision made."""
+    return Path(shutil.copy(GOLDEN, tmp_path / "runs.db"))
+
+
+def rows_of(path: Path) -> dict[str, list[dict[str, Any]]]:
+    connection = sqlite3.connect(path)
+    connection.row_factory = sqlite3.Row
+    names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    tables = {name: [dict(row) for row in connection.execute(f'SELECT * FROM "{name}"')] for name in names}
+    connection.close()
+    return tables
+
+
+def described(engine: Any) -> dict[str, Any]:
+    """A schema without the order of its columns, which an upgrade can't choose."""
+    tables = {}
+    inspector = inspect(engine)
+    with engine.connect() as connection:
+
+        def pragma(name: str, table: str) -> list[tuple[Any, ...]]:
+            return [tuple(row)[1:] for row in connection.execute(text(f'PRAGMA {name}("{table}")'))]
+
+        for table in inspector.get_table_names():
+            query = text("SELECT sql FROM sqlite_master WHERE name = :name")
+            tables[table] = {
+                "columns": sorted(pragma("table_info", table)),
+                "foreign keys": sorted(pragma("foreign_key_list", table)),
+                "indexes": sorted(inspector.get_indexes(table), key=lambda index: index["name"]),
+                "unique": inspector.get_unique_constraints(table),
+                "without rowid": "WITHOUT ROWID" in connection.scalar(query, {"name": table}),
+            }
+    return tables
+
+
+def test_the_migrations_lead_to_the_models():
+    migrated, created = create_engine("sqlite://"), create_engine("sqlite://")
+    with migrated.begin() as connection:
+        migrate(connection, schema.HEAD)
+    Base.metadata.create_all(created)
+    by_migration = described(migrated)
+    version = by_migration.pop("alembic_version")
+    assert by_migration == described(created)
+    with created.begin() as connection:
+        connection.execute(text(schema._VERSION_TABLE))
+    assert described(created)["alembic_version"] == version
+    migrated.dispose()
+    created.dispose()
+
+
+def test_the_revisions_are_those_of_the_folder():
+    history = [script.revision for script in scripts().walk_revisions()]
+    assert tuple(reversed(history)) == schema.REVISIONS
+
+
+def test_an_old_database_is_upgraded_without_losing_a_row(old):
+    before = rows_of(old)
+    with Database.write(str(old)) as database:
+        assert database.upgraded == ("0001", schema.HEAD, old.with_name("runs.db.before-0002"))
+    after = rows_of(old)
+    assert after.pop("alembic_version") == [{"version_num": schema.HEAD}]
+    assert after.pop("sweep") == after.pop("selection") == after.pop("export") == []
+    for row in after["run"]:
+        assert row.pop("source") is None
+        assert row.pop("sweep_id") is None
+    del before["alembic_version"]
+    assert after == before
+    assert len(before["episode"]) == 20
+
+
+def test_an_upgrade_keeps_a_copy_of_what_was(old):
+    for number in ("", "-2"):
+        with Database.write(str(old)) as database:
+            old_revision, new_revision, backup = database.upgraded
+        assert (old_revision, new_revision, backup.name) == ("0001", "0002", f"runs.db.before-0002{number}")
+        assert rows_of(backup) == rows_of(GOLDEN)
+        shutil.copy(GOLDEN, old)
+
+
+def test_an_upgraded_database_is_as_good_as_a_new_one(old):
+    with Database.write(str(old)) as database:
+        run_id = runs.create(database, run={"algo": "sac", "env": "e", "seed": 1, "steps": 9, "source": "elsewhere"})
+        assert runs.get(database, run_id)["source"] == "elsewhere"
+        assert frames.final_evaluation(database)["mean"].tolist() == [12.0, 12.0]
+        runs.delete(database, ["0" * 16])
+        assert len(frames.episodes(database, ["0" * 16, "0" * 15 + "1"])) == 10
+
+
+def test_an_upgrade_that_fails_changes_nothing(old, monkeypatch):
+    def fail(connection: Any, target: str) -> None:
+        migrate(connection, target)
+        connection.execute(text("SELECT * FROM nowhere"))
+
+    monkeypatch.setattr(migrations, "migrate", fail)
+    with pytest.raises(StoreError, match="no such table: nowhere"):
+        Database.write(str(old))
+    assert rows_of(old) == rows_of(GOLDEN)
+
+
+def test_the_newest_schema_needs_no_alembic(location, run_python):
+    script = """
+import sys
+from store.session import Database
+for _ in range(2):
+    Database.write(sys.argv[1]).close()
+Database.read(sys.argv[1]).close()
+for module in ("alembic", "pandas", "torch", "numpy"):
+    assert module not in sys.modules, module
+"""
+    assert run_python(script, location) == ""

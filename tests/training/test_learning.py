@@ -1,0 +1,80 @@
+"""Learning, shown by short real training with a threshold that a broken algorithm misses."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import algorithms
+from algorithms import dapo_kl, sac
+from algorithms._actor_critic import ActorCritic
+from dapo_cli import config
+from dapo_cli.training import session
+from store.session import Database
+from store.summaries import final_training
+
+# InvertedPendulum-v4: a random policy keeps the pole up for about 6 steps, one that learns for more and more.
+PENDULUM = {"env": "InvertedPendulum-v4", "steps": 3000, "eval_every": 0, "eval_episodes": 1, "compile": "off"}
+PENDULUM_SETTINGS = ["hidden_sizes=[64, 64]", "batch_size=128", "learning_starts=400", "learning_rate=1e-3"]
+BALANCED = 40.0
+
+
+def train(
+    folder: Path, algo: str, options: dict[str, Any], assignments: list[str], window: int, seed: int = 0
+) -> float:
+    """Mean return of the last `window` training episodes."""
+    resolved = config.resolve(options | {"algo": algo, "seed": seed}, assignments, directory=folder)
+    run_id = session.start(resolved, str(folder / "runs.db"))
+    with Database.read(str(folder / "runs.db")) as db:
+        return float(final_training(db, window=window)[run_id]["mean"])
+
+
+def flipped(step: Callable[..., tuple[Any, dict[str, Tensor]]]) -> Callable[..., tuple[Any, dict[str, Tensor]]]:
+    """The same phase with the sign of the policy's step reversed."""
+
+    def mutant(model: ActorCritic, state: Any, *rest: Any) -> tuple[Any, dict[str, Tensor]]:
+        new, metrics = step(model, state, *rest)
+        return new._replace(actor=2 * state.actor - new.actor), metrics
+
+    return mutant
+
+
+@pytest.mark.parametrize("algo", algorithms.names())
+def test_balancing_is_learned(tmp_path: Path, algo: str) -> None:
+    assert train(tmp_path, algo, PENDULUM, PENDULUM_SETTINGS, window=10) > BALANCED
+
+
+@pytest.mark.parametrize("module", [sac, dapo_kl])
+def test_a_flipped_policy_gradient_misses_the_threshold(
+    tmp_path: Path, module: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(module.PHASES, "policy", flipped(module.PHASES["policy"]))
+    algo = module.__name__.rpartition(".")[2].replace("_", "-")
+    assert train(tmp_path, algo, PENDULUM, PENDULUM_SETTINGS, window=10) < BALANCED / 2
+
+
+CHEETAH = {"env": "HalfCheetah-v4", "steps": 30_000, "eval_every": 0, "eval_episodes": 1, "compile": "on"}
+CHEETAH_THRESHOLD = 1200.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("algo", ["sac", "dapo-kl"])
+def test_half_cheetah_learns(tmp_path: Path, algo: str) -> None:
+    """30 000 steps at the default hyperparameters: the median over three seeds of the last five episodes' mean return."""
+    scores = [train(tmp_path, algo, CHEETAH, [], window=5, seed=seed) for seed in range(3)]
+    assert statistics.median(scores) >= CHEETAH_THRESHOLD, scores
+
+
+@pytest.mark.slow
+def test_half_cheetah_is_not_learned_with_a_flipped_policy_gradient(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.compiler.reset()
+    monkeypatch.setitem(dapo_kl.PHASES, "policy", flipped(dapo_kl.PHASES["policy"]))
+    assert train(tmp_path, "dapo-kl", CHEETAH | {"steps": 12_000}, [], window=5) < 0
