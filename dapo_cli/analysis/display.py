@@ -1,0 +1,90 @@
+"""Quantities as people read them in a terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+_BARS = "▁▂▃▄▅▆▇█"
+
+
+def steps_text(steps: int) -> str:
+    """A number of environment steps: `950`, `20k`, `1.5M`; rounded down to three digits."""
+    for size, unit in ((1_000_000, "M"), (1_000, "k")):
+        if steps >= size:
+            decimals = max(0, 2 - int(math.log10(steps // size)))
+            scale = 10**decimals
+            text = f"{steps * scale // size / scale:.{decimals}f}"
+            return (text.rstrip("0").rstrip(".") if "." in text else text) + unit
+    return str(steps)
+
+
+def progress_text(step: int, steps: int) -> str:
+    """How far a run is: `1M` at the end of its budget, `450k/1M` before."""
+    return steps_text(steps) if step >= steps else f"{steps_text(step)}/{steps_text(steps)}"
+
+
+def number_text(value: float | None, scale: float | None = None) -> str:
+    """A number with about four significant digits, of `scale` where it is given; "–" where there is none."""
+    if value is None:
+        return "–"
+    if not math.isfinite(value):
+        return str(value)
+    size = abs(value if scale is None else scale)
+    text = f"{value:.{0 if size >= 1000 else 1 if size >= 100 else 2 if size >= 1 else 4}f}"
+    return text.removeprefix("-") if float(text) == 0 else text
+
+
+def duration_text(seconds: float) -> str:
+    """`45 s`, `12 min`, `3 h 20 min`, `2 d 4 h`."""
+    if seconds < 60:
+        return f"{int(seconds)} s"
+    minutes = int(seconds // 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h" if hours else f"{days} d"
+
+
+def age_text(time: str) -> str:
+    """How long ago a time of the store was, in its largest unit: `now`, `5 min`, `3 h`, `12 d`."""
+    seconds = (datetime.now(UTC) - datetime.fromisoformat(time)).total_seconds()
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit}"
+    return "now"
+
+
+def time_text(time: str | None) -> str:
+    """A time of the store in the local time zone: `2026-11-20 10:44:54`."""
+    if time is None:
+        return "–"
+    return datetime.fromisoformat(time).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def bytes_text(size: int) -> str:
+    """`512 B`, `12.3 MB`."""
+    amount = float(size)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 1000:
+            return f"{amount:.0f} {unit}" if unit == "B" or amount >= 100 else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} TB"
+
+
+def sparkline(values: Sequence[float], width: int = 60) -> str:
+    """Up to `width` bars from the smallest value to the largest, each the mean of its share; "×" if not finite."""
+    count = min(width, len(values))
+    shares = [values[len(values) * i // count : len(values) * (i + 1) // count] for i in range(count)]
+    means = [sum(share) / len(share) for share in shares]
+    finite = [mean for mean in means if math.isfinite(mean)]
+    low, high = min(finite, default=0.0), max(finite, default=0.0)
+    span = (high - low) or 1.0
+    return "".join(
+        _BARS[min(int((mean - low) / span * len(_BARS)), len(_BARS) - 1)] if math.isfinite(mean) else "×"
+        for mean in means
+    )

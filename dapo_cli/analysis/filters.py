@@ -1,0 +1,182 @@
+"""The meaning of `--where`: a tree of comparisons to an SQL condition on `run`.
+
+Fields are the columns of `run` (with the effective status), `tag`, `final` (the final return) and every hyperparameter.
+What a run does not have is null, and two values are always either equal or not: `beta != 0.5` also holds for a run
+without beta, `not (beta < 0.5)` too. All values travel as bound parameters.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import operator
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Float,
+    String,
+    and_,
+    case,
+    cast,
+    false,
+    func,
+    literal,
+    not_,
+    null,
+    or_,
+    select,
+    type_coerce,
+)
+
+from dapo_cli.analysis.expression import AllOf, AnyOf, Comparison, Literal, Node, Not, parse
+from dapo_cli.analysis.final import final_return
+from dapo_cli.errors import BadInput, did_you_mean
+from store.liveness import dead_runs, status_expression
+from store.models import Hyperparameter, Run, Tag
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from store.session import Database
+
+Condition = ColumnElement[bool]
+
+
+def condition(database: Database, text: str) -> Condition:
+    """The filter `text` as a condition on `run`; raises BadInput for a malformed filter or an unknown field."""
+    tree = parse(text)
+    with database.connect() as session:
+        return _Translator(session, status_expression(dead_runs(database))).translate(tree)
+
+
+def hyperparameter_number() -> ColumnElement[float]:
+    """The value of a row of `hyperparameter` as a number, NULL where it is none (SQLite reads "Infinity" as 0)."""
+    value = Hyperparameter.value
+    return case(
+        (Hyperparameter.type.not_in(("int", "float")), null()),
+        (value == "NaN", null()),
+        (value == "Infinity", literal(math.inf)),
+        (value == "-Infinity", literal(-math.inf)),
+        else_=cast(value, Float),
+    )
+
+
+def known_fields(session: Session) -> list[str]:
+    """Every name that a filter or a key may use: run columns, tag, final, the hyperparameters on record."""
+    names = session.scalars(select(Hyperparameter.name).distinct()).all()
+    return sorted({*Run.__table__.columns.keys(), "tag", "final", *names})
+
+
+class _Translator:
+    """Every condition it makes is true or false, never NULL, so that `not` is the complement."""
+
+    def __init__(self, session: Session, status: ColumnElement[str]) -> None:
+        self.session = session
+        self.columns: dict[str, ColumnElement[Any]] = {
+            **dict(Run.__table__.columns.items()),
+            "status": status,
+            "final": final_return(),
+        }
+
+    def translate(self, node: Node) -> Condition:
+        match node:
+            case AllOf(nodes):
+                return and_(*map(self.translate, nodes))
+            case AnyOf(nodes):
+                return or_(*map(self.translate, nodes))
+            case Not(inner):
+                return not_(self.translate(inner))
+        if node.operator in ("!=", "!~"):
+            return not_(self.translate(node._replace(operator="=" if node.operator == "!=" else "~")))
+        if node.operator != "=" and node.literals[0].null:
+            raise BadInput(f"--where: {node.field} {node.operator} null: null is only compared by = and !=")
+        if node.field == "tag":
+            return self._tag(node)
+        if node.field in self.columns:
+            return self._column(node, self.columns[node.field])
+        return self._hyperparameter(node)
+
+    def _column(self, node: Comparison, column: ColumnElement[Any]) -> Condition:
+        values = [_for_column(node, literal, column) for literal in node.literals if not literal.null]
+        if not isinstance(column.type, String | Boolean):
+            column = type_coerce(column, Float)  # servers would round a literal to the type of an integer column
+        if node.operator == "=":
+            equal = func.coalesce(column.in_(values), false())
+            return or_(equal, column.is_(None)) if len(values) < len(node.literals) else equal
+        if isinstance(column.type, Boolean):
+            raise BadInput(f"--where: {node.field} is true or false: compare it by = or !=")
+        if node.operator == "~":
+            if not isinstance(column.type, String):
+                raise BadInput(f"--where: {node.field} is a number, '~' searches text: compare it by = or <")
+            return func.coalesce(column.icontains(node.literals[0].text, autoescape=True), false())
+        return func.coalesce(_RANGES[node.operator](column, values[0]), false())
+
+    def _tag(self, node: Comparison) -> Condition:
+        texts = [literal.text for literal in node.literals if not literal.null]
+        if node.operator == "=":
+            tagged = _exists(Tag, Tag.tag.in_(texts))
+            return or_(tagged, not_(_exists(Tag))) if len(texts) < len(node.literals) else tagged
+        if node.operator == "~":
+            return _exists(Tag, Tag.tag.icontains(texts[0], autoescape=True))
+        raise BadInput(f"--where: a tag has no order: compare it by =, !=, ~, !~ or in, not by {node.operator}")
+
+    def _hyperparameter(self, node: Comparison) -> Condition:
+        named = Hyperparameter.name == node.field
+        if self.session.scalar(select(Hyperparameter.run_id).where(named).limit(1)) is None:
+            self._unknown(node)
+        literals = [literal for literal in node.literals if not literal.null]
+        if node.operator == "=":
+            numbers = [literal.number for literal in literals if literal.number is not None]
+            is_text = Hyperparameter.type.not_in(("int", "float"))
+            texts = Hyperparameter.value.in_([_canonical(literal.text) for literal in literals])
+            equal = _exists(Hyperparameter, named, or_(hyperparameter_number().in_(numbers), and_(is_text, texts)))
+            absent = not_(_exists(Hyperparameter, named, Hyperparameter.type != "null"))
+            return or_(equal, absent) if len(literals) < len(node.literals) else equal
+        if node.operator == "~":
+            contains = Hyperparameter.value.icontains(literals[0].text, autoescape=True)
+            return _exists(Hyperparameter, named, contains)
+        number = literals[0].number
+        if number is None:
+            raise BadInput(f"--where: {node.field} {node.operator} '{literals[0].text}': a number must stand there")
+        return _exists(Hyperparameter, named, _RANGES[node.operator](hyperparameter_number(), number))
+
+    def _unknown(self, node: Comparison) -> NoReturn:
+        remedy = did_you_mean(node.field, known_fields(self.session))
+        raise BadInput(f"--where: no run has a field '{node.field}' (character {node.position}): {remedy}")
+
+
+_RANGES: dict[str, Callable[[Any, Any], Condition]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+def _exists(table: type[Hyperparameter | Tag], *conditions: Condition) -> Condition:
+    return select(table.run_id).where(table.run_id == Run.id, *conditions).correlate(Run).exists()
+
+
+def _for_column(node: Comparison, literal: Literal, column: ColumnElement[Any]) -> str | float | bool:
+    """The literal as the type of the column wants it."""
+    if isinstance(column.type, String):
+        return literal.text
+    if isinstance(column.type, Boolean):
+        if literal.value not in (0, 1):
+            raise BadInput(f"--where: {node.field} is true or false, not '{literal.text}'")
+        return bool(literal.value)
+    if literal.number is None:
+        raise BadInput(f"--where: {node.field} is a number, not '{literal.text}'")
+    return literal.number
+
+
+def _canonical(text: str) -> str:
+    """A list as the store writes it, however its blanks were typed; other text as it is."""
+    if text.startswith("["):
+        with contextlib.suppress(ValueError):
+            return json.dumps(json.loads(text))
+    return text

@@ -1,0 +1,56 @@
+"""Which runs a comparison rests on, and which it leaves out and why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dapo_cli.analysis.listing import select_runs, settings_of
+from dapo_cli.errors import BadInput, did_you_mean
+
+if TYPE_CHECKING:
+    from store.session import Database
+
+NO_EVALUATION = "completed without an evaluation"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """`runs`: the completed runs, each a mapping of fields (columns, settings by name, `final`, `tags`, `settings`)."""
+
+    runs: list[dict[str, Any]]
+    left_out: Counter[str]
+
+    def notes(self) -> list[str]:
+        """`2 runs left out: 1 failed, 1 running`; empty where all counted."""
+        if not self.left_out:
+            return []
+        reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(self.left_out.items()))
+        total = self.left_out.total()
+        return [f"{total} {'run' if total == 1 else 'runs'} left out: {reasons}"]
+
+    def check_keys(self, option: str, keys: list[str]) -> None:
+        """Raise BadInput for a key that no run has."""
+        known = {"tag"}.union(*self.runs)
+        known -= {"tags", "settings", "final"}
+        for key in keys:
+            if self.runs and key not in known:
+                raise BadInput(f"{option}: no run has a key '{key}': {did_you_mean(key, known)}")
+
+
+def select(database: Database, where: str | None = None) -> Selection:
+    """The runs that match the filter `where` (None: all), completed ones with their final return, oldest first."""
+    rows, _ = select_runs(database, where=where, sort="created_at")
+    settings = settings_of(database, [row["id"] for row in rows])
+    runs: list[dict[str, Any]] = []
+    left_out: Counter[str] = Counter()
+    for row in rows:
+        if row["status"] != "completed":
+            left_out[row["status"]] += 1
+        elif row["final"] is None:
+            left_out[NO_EVALUATION] += 1
+        else:
+            own = settings[row["id"]]
+            runs.append({**own, **row, "settings": sorted(own)})
+    return Selection(runs, left_out)

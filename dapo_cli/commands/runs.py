@@ -1,0 +1,69 @@
+"""List the runs, newest first."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from dapo_cli import console, options
+from dapo_cli.project_file import database_location
+
+DEFAULT_LIMIT = 20
+
+
+def runs(
+    where: options.Where = None,
+    sort: Annotated[
+        str | None,
+        typer.Option(metavar="FIELD", help="Sort by a field, such as final or beta; -FIELD for descending."),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help=f"At most N runs; else {DEFAULT_LIMIT}, with --json all."),
+    ] = None,
+    db: options.Db = None,
+    json: options.Json = False,
+) -> None:
+    """List the runs, newest first.
+
+    For example: --where "algo = 'dapo-kl' and beta < 0.5 and env ~ 'Cheetah'". A filter compares fields with = != < <=
+    > >= ~ (contains) !~ and in (…), joined by and, or, not and parentheses. Fields are algo, env, seed, status, tag,
+    note, final (the final return), every other column of the table run, and every hyperparameter.
+    """
+    from dapo_cli.analysis import display, listing
+    from store.runs import shorten
+    from store.session import Database
+
+    if limit is None and not json:
+        limit = DEFAULT_LIMIT
+    with Database.read(database_location(db)) as database:
+        rows, total = listing.select_runs(database, where=where, sort=sort, limit=limit)
+        short = shorten(database)
+    if json:
+        console.print_json(rows)
+    elif rows:
+        console.print_table(
+            ("id", "algo", "env", "seed", "status", "steps", "final", "age", "tags"),
+            [
+                (
+                    short[row["id"]],
+                    row["algo"],
+                    row["env"],
+                    str(row["seed"]),
+                    (row["status"], console.STATUS_STYLES[row["status"]]),
+                    display.progress_text(row["step"], row["steps"]),
+                    display.number_text(row["final"]),
+                    display.age_text(row["created_at"]),
+                    " ".join(row["tags"]),
+                )
+                for row in rows
+            ],
+            right=("seed", "steps", "final", "age"),
+            whole=("id", "seed", "status", "steps", "final", "age"),
+            droppable=("tags", "age"),
+        )
+    if not rows:
+        console.info("no run matches" if where else f"no runs in {database.location} yet: train one with dapo train")
+    elif total > len(rows):
+        console.info(f"{total - len(rows)} more: show them with --limit {total}")

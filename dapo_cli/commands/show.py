@@ -1,0 +1,147 @@
+"""Show everything about one run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dapo_cli import console, options
+from dapo_cli.project_file import database_location
+
+PROVENANCE = ("command", "commit", "versions", "host", "processor", "threads", "device", "backend", "compiled")
+
+
+def show(run: options.Run, db: options.Db = None, json: options.Json = False) -> None:
+    """Show everything about one run: state, results, hyperparameters with their origin, provenance, events."""
+    from dapo_cli.analysis import overview
+    from store import runs
+    from store.session import Database
+
+    with Database.read(database_location(db)) as database:
+        facts = overview.describe(database, runs.resolve(database, run))
+    if json:
+        console.print_json(facts)
+        return
+    _print_state(facts)
+    _print_results(facts)
+    _print_hyperparameters(facts["hyperparameters"])
+    _print_provenance(facts)
+    _print_history(facts)
+    if facts["status"] == "interrupted" and facts["checkpoints"]:
+        console.info(f"continue it with: dapo resume {run}")
+
+
+def _print_state(facts: Mapping[str, Any]) -> None:
+    from dapo_cli.analysis import display
+
+    progress = f"{facts['step']} of {facts['steps']} steps"
+    if facts["wall_time"]:
+        speed = facts["step"] / facts["wall_time"]
+        progress += f" in {display.duration_text(facts['wall_time'])}, {speed:.0f} steps/s"
+    fields: dict[str, console.Cell] = {
+        "run": (facts["id"], "bold"),
+        "algo": facts["algo"],
+        "env": facts["env"],
+        "seed": str(facts["seed"]),
+        "status": (facts["status"], console.STATUS_STYLES[facts["status"]]),
+        "reason": facts["reason"] or "",
+        "exactness": facts["exactness"] if facts["exactness"] != "exact" else "",
+        "progress": progress,
+        "tags": " ".join(facts["tags"]),
+        "note": facts["note"] or "",
+        "source": facts["source"] or "",
+        "started": display.time_text(facts["started_at"] or facts["created_at"]),
+        "ended": display.time_text(facts["ended_at"]) if facts["ended_at"] else "",
+    }
+    console.print_fields({name: value for name, value in fields.items() if value}, indent=0)
+
+
+def _print_results(facts: Mapping[str, Any]) -> None:
+    from dapo_cli.analysis import display
+    from dapo_cli.analysis.statistics import summarize
+    from dapo_cli.analysis.tables import cell_text
+
+    fields: dict[str, console.Cell] = {}
+    if evaluation := facts["evaluation"]:
+        summary = summarize(evaluation["returns"], interval=False)
+        episodes = f"{summary.n} {'episode' if summary.n == 1 else 'episodes'}"
+        fields["evaluation"] = f"{cell_text(summary)} over {episodes} at step {evaluation['step']}"
+    if returns := [episode["return"] for episode in facts["episodes"]]:
+        summary = summarize(returns, interval=False)
+        fields["training"] = f"{cell_text(summary)} over the last {summary.n} of {facts['counts']['episode']} episodes"
+        fields[""] = display.sparkline(returns)
+    if fields:
+        console.print_heading("Returns")
+        console.print_fields(fields)
+    if facts["metrics"]:
+        console.print_heading("Diagnostics")
+        console.print_fields({name: f"{value:.4g}" for name, value in sorted(facts["metrics"].items())})
+
+
+def _print_hyperparameters(settings: list[dict[str, Any]]) -> None:
+    if not settings:
+        return
+    console.print_heading("Hyperparameters")
+    console.print_table(
+        ("name", "symbol", "value", "origin"),
+        [
+            (
+                row["name"],
+                row["symbol"] or "",
+                _value_text(row["value"]),
+                (row["origin"], "dim" if row["origin"] == "default" else ""),
+            )
+            for row in settings
+        ],
+    )
+
+
+def _print_provenance(facts: Mapping[str, Any]) -> None:
+    fields = {name: _value_text(facts[name]) for name in PROVENANCE if facts[name] is not None}
+    if facts["commit"] and facts["dirty"]:
+        fields["commit"] += " with uncommitted changes"
+    if facts["versions"]:
+        fields["versions"] = ", ".join(f"{name} {version}" for name, version in sorted(facts["versions"].items()))
+    if fields:
+        console.print_heading("Provenance")
+        console.print_fields(fields)
+
+
+def _print_history(facts: Mapping[str, Any]) -> None:
+    from dapo_cli.analysis import display
+
+    if facts["checkpoints"]:
+        console.print_heading("Checkpoints")
+        console.print_table(
+            ("step", "size", "written", "path"),
+            [
+                (
+                    str(row["step"]),
+                    display.bytes_text(row["bytes"]),
+                    display.time_text(row["created_at"]),
+                    row["path"],
+                )
+                for row in facts["checkpoints"]
+            ],
+            right=("step", "size"),
+        )
+    console.print_heading("Events")
+    console.print_table(
+        ("time", "step", "event", "message"),
+        [
+            (
+                display.time_text(row["created_at"]),
+                "" if row["step"] is None else str(row["step"]),
+                row["kind"],
+                "" if row["message"] in (row["kind"], facts["command"]) else row["message"],
+            )
+            for row in facts["events"]
+        ],
+        right=("step",),
+    )
+
+
+def _value_text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return "yes" if value is True else "no" if value is False else str(value)

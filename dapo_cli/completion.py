@@ -1,0 +1,79 @@
+"""What the shell offers after a TAB: never loads torch, never changes a file, silent when something is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from dapo_cli.errors import DapoError
+
+if TYPE_CHECKING:
+    from store.session import Database
+
+MUJOCO = (
+    "HalfCheetah",
+    "Hopper",
+    "Walker2d",
+    "Ant",
+    "Humanoid",
+    "HumanoidStandup",
+    "InvertedPendulum",
+    "InvertedDoublePendulum",
+    "Pusher",
+    "Reacher",
+    "Swimmer",
+)
+
+
+def algorithms(incomplete: str) -> list[str]:
+    """Names of algorithms."""
+    from algorithms import names
+
+    return [name for name in names() if name.startswith(incomplete)]
+
+
+def environments(incomplete: str) -> list[str]:
+    """Ids of environments, MuJoCo's first."""
+    known = [f"{name}-{version}" for name in MUJOCO for version in ("v4", "v5")]
+    matching = [name for name in known if name.startswith(incomplete)]
+    if matching:
+        return matching
+    from gymnasium import registry
+
+    return sorted(name for name in registry if name.startswith(incomplete))
+
+
+def presets(incomplete: str) -> list[str]:
+    """Names of presets."""
+    folder = Path(__file__).parent / "presets"
+    return sorted(file.stem for file in folder.glob("*.toml") if file.stem.startswith(incomplete))
+
+
+def runs(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """Ids of the newest runs, with what they are."""
+    from dapo_cli.analysis.listing import starting_with
+
+    rows = _read(ctx, lambda database: starting_with(database, incomplete))
+    return [(row["id"], f"{row['algo']} {row['env']} seed {row['seed']} {row['status']}") for row in rows]
+
+
+def tags(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Tags that some run carries."""
+    from dapo_cli.analysis.listing import all_tags
+
+    return [tag for tag in _read(ctx, all_tags) if tag.startswith(incomplete)]
+
+
+def _read(ctx: typer.Context, query: Callable[[Database], list[Any]]) -> list[Any]:
+    from dapo_cli.project_file import database_location
+    from store.errors import StoreError
+    from store.session import Database
+
+    try:
+        with Database.read(database_location(ctx.params.get("db"))) as database:
+            return query(database)
+    except (StoreError, DapoError):
+        return []

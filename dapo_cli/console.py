@@ -1,0 +1,210 @@
+"""Everything that reaches the screen: data on standard output, all else on standard error.
+
+Text from a database may come from anywhere, so `visible` shows its control characters instead of obeying them, and no
+text is ever read as Rich markup.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.text import Text
+
+Cell = str | tuple[str, str]
+"""The text of a table cell, or the text and a Rich style."""
+
+STATUS_STYLES = {
+    "queued": "dim",
+    "running": "cyan",
+    "interrupted": "yellow",
+    "completed": "green",
+    "diverged": "red",
+    "failed": "red",
+}
+
+_UNLIMITED_WIDTH = 10_000
+_GAP = 2  # blanks between the columns of a table
+_LEAST = 10  # characters to which a column that wraps is narrowed
+_verbosity = 0
+
+
+def set_verbosity(level: int) -> None:
+    """Choose how much goes to standard error: -1 warnings and errors only, 0 notices too, 1 details too."""
+    global _verbosity
+    _verbosity = level
+
+
+def verbosity() -> int:
+    """-1 (--quiet), 0 or 1 (--verbose)."""
+    return _verbosity
+
+
+def out() -> Console:
+    """A Rich console on standard output; as wide as its contents when that is not a terminal."""
+    return _console(stderr=False)
+
+
+def err() -> Console:
+    """A Rich console on standard error, for live displays."""
+    return _console(stderr=True)
+
+
+def _console(*, stderr: bool) -> Console:
+    from rich.console import Console
+
+    console = Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+    console.on_broken_pipe = _raise_on  # type: ignore[method-assign]  # Rich would end the process with code 1
+    if not console.is_terminal:
+        console.width = _UNLIMITED_WIDTH
+    return console
+
+
+def _raise_on() -> None:
+    raise  # called while a BrokenPipeError is handled
+
+
+def detail(message: str) -> None:
+    """Lines on standard error for those who asked for --verbose."""
+    if _verbosity > 0:
+        for line in message.splitlines():
+            _to_stderr(line)
+
+
+def info(message: str) -> None:
+    """A notice on standard error, silenced by --quiet."""
+    if _verbosity >= 0:
+        _to_stderr(message)
+
+
+def warning(message: str) -> None:
+    """A line `dapo: warning: …` on standard error."""
+    _to_stderr(f"dapo: warning: {message}")
+
+
+def error(message: str) -> None:
+    """A line `dapo: …` on standard error; always exactly one."""
+    _to_stderr(f"dapo: {' '.join(message.split())}")
+
+
+def _to_stderr(message: str) -> None:
+    sys.stderr.write(visible(message) + "\n")
+    sys.stderr.flush()
+
+
+def write(text: str) -> None:
+    """Data on standard output as it stands, with a final newline."""
+    sys.stdout.write(text if text.endswith("\n") else text + "\n")
+
+
+def visible(text: str) -> str:
+    """`text` with its control, formatting and undecodable characters written out, e.g. an escape as `\\x1b`."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def print_json(value: Any) -> None:
+    """One JSON array or object on standard output; a number that is not finite becomes null."""
+    write(json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """`value` as JSON, numbers that are not finite as null, everything but ASCII escaped."""
+    return json.dumps(_plain(value), indent=2)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def print_table(
+    headers: Sequence[str],
+    rows: Iterable[Sequence[Cell]],
+    *,
+    right: Collection[str] = (),
+    whole: Collection[str] = (),
+    droppable: Sequence[str] = (),
+) -> None:
+    """A table on standard output: columns named in `right` are right-aligned, those in `whole` never wrap.
+
+    On a terminal that is too narrow the columns in `droppable` go first, in that order; then others wrap. Elsewhere
+    nothing goes, nothing wraps and nothing is coloured.
+    """
+    from rich import box
+    from rich.cells import cell_len
+    from rich.table import Table
+
+    cells = [[_text(cell) for cell in row] for row in rows]
+    widths = {
+        header: max(map(cell_len, [visible(header), *(row[index].plain for row in cells)]))
+        for index, header in enumerate(headers)
+    }
+    console = out()
+    for header in droppable:
+        if sum(widths.values()) + _GAP * (len(widths) - 1) > console.width:
+            del widths[header]
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, _GAP - 1, 0, 0),
+        header_style="bold",
+        border_style="dim",
+    )
+    for header, width in widths.items():
+        table.add_column(
+            _text(header),
+            justify="right" if header in right else "left",
+            no_wrap=header in whole,
+            min_width=width if header in whole else min(width, _LEAST),
+            overflow="fold",
+        )
+    for row in cells:
+        table.add_row(*(cell for header, cell in zip(headers, row, strict=True) if header in widths))
+    render(table)
+
+
+def print_fields(fields: Mapping[str, Cell], *, indent: int = 2) -> None:
+    """Names and values, one pair a line, the values aligned."""
+    from rich.table import Table
+
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True, style="dim")
+    grid.add_column(overflow="fold")
+    for name, value in fields.items():
+        grid.add_row(_text(" " * indent + name), _text(value))
+    render(grid)
+
+
+def print_heading(text: str) -> None:
+    """A heading over a table or a list of fields, after a blank line."""
+    write("")
+    render(_text((text, "bold")))
+
+
+def render(renderable: RenderableType) -> None:
+    """Any Rich renderable on standard output, without trailing blanks."""
+    console = out()
+    with console.capture() as capture:
+        console.print(renderable)
+    write("\n".join(line.rstrip() for line in capture.get().rstrip("\n").split("\n")))
+
+
+def _text(cell: Cell) -> Text:
+    from rich.text import Text
+
+    text, style = (cell, "") if isinstance(cell, str) else cell
+    return Text(visible(text), style=style)

@@ -1,0 +1,46 @@
+"""Options that several commands share, so that they read and behave the same everywhere."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from dapo_cli import completion
+from dapo_cli.errors import BadInput
+
+Db = Annotated[
+    str | None,
+    typer.Option(
+        "--db",
+        metavar="PATH|URL",
+        help="Results database; else DAPO_DB, else db in dapo.toml, else runs.db.",
+        show_default=False,
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+Where = Annotated[
+    str | None,
+    typer.Option(
+        "--where",
+        metavar="FILTER",
+        help='Only matching runs, such as "env ~ Cheetah and beta < 0.5" (see dapo runs --help).',
+        show_default=False,
+    ),
+]
+Run = Annotated[
+    str,
+    typer.Argument(metavar="RUN", help="A run: its id or any unique prefix.", autocompletion=completion.runs),
+]
+Runs = Annotated[
+    list[str],
+    typer.Argument(metavar="RUN...", help="Runs: ids or unique prefixes.", autocompletion=completion.runs),
+]
+
+
+def keys(option: str, text: str) -> list[str]:
+    """The keys of `algo,beta`; raises BadInput for an empty or repeated one."""
+    names = [name.strip() for name in text.split(",")] if text.strip() else []
+    if "" in names or len(set(names)) < len(names):
+        raise BadInput(f"{option}: '{text}' has an empty or a repeated key: write it like algo,beta")
+    return names

@@ -1,0 +1,86 @@
+"""Numbers, times and sparklines as people read them."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from dapo_cli.analysis import display
+
+
+@pytest.mark.parametrize(
+    ("steps", "text"),
+    [
+        (0, "0"),
+        (999, "999"),
+        (1000, "1k"),
+        (1999, "1.99k"),
+        (20_000, "20k"),
+        (999_999, "999k"),
+        (1_000_000, "1M"),
+        (12_345_678, "12.3M"),
+    ],
+)
+def test_steps(steps, text):
+    assert display.steps_text(steps) == text
+
+
+def test_progress_is_complete_only_at_the_end():
+    assert display.progress_text(1_000_000, 1_000_000) == "1M"
+    assert display.progress_text(999_999, 1_000_000) == "999k/1M"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "–"),
+        (12345.6, "12346"),
+        (123.45, "123.5"),
+        (-12.345, "-12.35"),
+        (0.12345, "0.1235"),
+        (math.nan, "nan"),
+        (-math.inf, "-inf"),
+    ],
+)
+def test_numbers(value, text):
+    assert display.number_text(value) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (4.4, "4 s"),
+        (59.6, "59 s"),
+        (60, "1 min"),
+        (3600, "1 h"),
+        (5400, "1 h 30 min"),
+        (86_400, "1 d"),
+        (180_000, "2 d 2 h"),
+    ],
+)
+def test_durations(seconds, text):
+    assert display.duration_text(seconds) == text
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(3, "now"), (61, "1 min"), (7300, "2 h"), (90_000, "1 d")])
+def test_ages(seconds, text):
+    moment = datetime.now(UTC) - timedelta(seconds=seconds)
+    assert display.age_text(moment.isoformat().replace("+00:00", "Z")) == text
+
+
+@pytest.mark.parametrize(
+    ("size", "text"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (123_456_789, "123 MB"), (5e12, "5.0 TB")]
+)
+def test_bytes(size, text):
+    assert display.bytes_text(size) == text
+
+
+def test_sparklines():
+    assert display.sparkline(range(8)) == "▁▂▃▄▅▆▇█"
+    assert display.sparkline([5.0, 5.0]) == "▁▁"
+    assert display.sparkline([]) == ""
+    assert display.sparkline([0.0, math.nan, 1.0]) == "▁×█"
+    assert display.sparkline([math.inf]) == "×"
+    assert display.sparkline([0, 0, 0, 8, 8, 8], width=2) == "▁█"
