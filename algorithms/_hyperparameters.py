@@ -36,9 +36,7 @@ class Hyperparameters(BaseModel):
     temperature: Positive | Literal["auto"] = hyperparameter(
         "auto", "weight of the regulariser; auto: tuned so that the policy's entropy meets target_entropy", "τ"
     )
-    initial_temperature: float = hyperparameter(
-        0.2, "where an automatic temperature begins", "τ₀", gt=0
-    )
+    initial_temperature: float = hyperparameter(0.2, "where an automatic temperature begins", "τ₀", gt=0)
     target_entropy: float | Literal["auto"] = hyperparameter(
         "auto",
         "entropy in nats that an automatic temperature aims at; auto: minus the dimensions of the action",
@@ -46,7 +44,9 @@ class Hyperparameters(BaseModel):
     )
     critic_updates_per_step: int = hyperparameter(1, "gradient steps on the critics per environment step", ge=0)
     actor_updates_per_step: int = hyperparameter(1, "gradient steps on the policy per environment step", ge=0)
-    hidden_sizes: tuple[Annotated[int, Field(ge=1)], ...] = hyperparameter((256, 256), "units per hidden layer, of every network", min_length=1)
+    hidden_sizes: tuple[Annotated[int, Field(ge=1)], ...] = hyperparameter(
+        (256, 256), "units per hidden layer, of every network", min_length=1
+    )
     activation: Literal["relu", "tanh", "silu", "gelu", "elu"] = hyperparameter("relu", "nonlinearity between layers")
     layer_norm: bool = hyperparameter(False, "layer normalisation before each nonlinearity")
     critics: int = hyperparameter(2, "number of critics", "N", ge=1, le=100)

@@ -140,8 +140,14 @@ class Learner:
                 overwrite(state, new)
                 return metrics
 
-            self._steps[critic, phase] = torch.compile(step, fullgraph=True, dynamic=False) if self._compiled else step
+            self._steps[critic, phase] = self._compile(step) if self._compiled else step
         return self._steps[critic, phase]
+
+    @staticmethod
+    def _compile(step: Callable[..., Metrics]) -> Callable[..., Metrics]:
+        """One graph of the whole update. Its inputs keep their shapes for the whole run, so nothing guards them."""
+        no_guards = torch.compiler.skip_all_guards_unsafe
+        return torch.compile(step, fullgraph=True, dynamic=False, options={"guard_filter_fn": no_guards})
 
     def tensors(self) -> dict[str, Tensor]:
         """What a checkpoint needs beside the replay and is a tensor: state, update generator, last diagnostics."""

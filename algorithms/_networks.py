@@ -74,21 +74,27 @@ class MLP:
     def __call__(self, parameters: Tensor, x: Tensor) -> Tensor:
         """Outputs (copies, B, sizes[-1]) for inputs (B, sizes[0]); without the first axis if there is one copy."""
         p = self.unflatten(parameters)
-        h = x.expand(self.copies, *x.shape)
+        h = x.expand(self.copies, *x.shape) if self.copies > 1 else x
         last = len(self.sizes) - 2
         for i in range(last):
-            h = _linear(h, p[f"{i}.weight"], p[f"{i}.bias"])
+            h = self._linear(h, p[f"{i}.weight"], p[f"{i}.bias"])
             if self.layer_norm:
-                h = F.layer_norm(h, h.shape[-1:]) * p[f"{i}.scale"] + p[f"{i}.shift"]
+                scale, shift = (self._shared(p[f"{i}.{name}"]) for name in ("scale", "shift"))
+                h = F.layer_norm(h, h.shape[-1:]) * scale + shift
             h = ACTIVATIONS[self.activation](h)
-        y = _linear(h, p[f"{last}.weight"], p[f"{last}.bias"])
-        return y if self.copies > 1 else y[0]
+        return self._linear(h, p[f"{last}.weight"], p[f"{last}.bias"])
 
+    def _linear(self, h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """h ([N,] B, in) through weights (N, in, out) and biases (N, 1, out).
 
-def _linear(h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """h (N, B, in) through weights (N, in, out) and biases (N, 1, out)."""
-    if weight.shape[-1] == 1:  # a product with one column is faster as a sum, which fuses with its neighbours
-        return (h * weight.mT).sum(-1, keepdim=True) + bias
-    if weight.shape[0] == 1:
-        return torch.addmm(bias[0, 0], h[0], weight[0])[None]
-    return torch.baddbmm(bias, h, weight)
+        The bias is added apart from the product, because a compiler fuses it with the nonlinearity that follows.
+        """
+        if self.copies == 1:
+            return h @ self._shared(weight) + self._shared(bias)
+        if weight.shape[-1] == 1:  # a product with one column is faster as a sum, which fuses with its neighbours
+            return (h * weight.mT).sum(-1, keepdim=True) + bias
+        return torch.bmm(h, weight) + bias
+
+    def _shared(self, stacked: Tensor) -> Tensor:
+        """Without the axis of the copies, if there is one copy."""
+        return stacked.squeeze(0) if self.copies == 1 else stacked

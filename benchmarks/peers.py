@@ -47,7 +47,9 @@ def ours(steps: int) -> float:
         db = Path(folder) / "runs.db"
         command = f"train --algo sac --env {ENVIRONMENT} --steps {WARM_UP + steps} --compile on --eval-every 0"
         command += f" --eval-episodes 1 --set learning_starts={WARM_UP // 2} --quiet --db {db}"
-        subprocess.run([sys.executable, "-P", "-m", "dapo_cli", *command.split()], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            [sys.executable, "-P", "-m", "dapo_cli", *command.split()], check=True, stdout=subprocess.DEVNULL
+        )
         with sqlite3.connect(db) as connection:
             query = "SELECT step, wall_time FROM episode WHERE step >= ? ORDER BY step"
             clock = connection.execute(query, (WARM_UP,)).fetchall()

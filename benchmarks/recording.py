@@ -1,7 +1,7 @@
 """What recording costs: the share of a training run's wall time that the recorder takes.
 
-Counted: every call on the training thread (by the clock), and everything that the writer thread computes (its CPU time, all
-of which could hold the interpreter lock in the worst case).
+Counted: every call on the training thread (by the clock), and everything that the writer thread computes (its CPU time,
+all of which could hold the interpreter lock in the worst case).
 
     python benchmarks/recording.py [--env HalfCheetah-v4] [--steps 8000]
 """

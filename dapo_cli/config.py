@@ -24,6 +24,7 @@ from dapo_cli.errors import BadInput, did_you_mean
 from dapo_cli.project_file import find_project_file, read_toml
 
 M = TypeVar("M", bound=BaseModel)
+KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}
 NOT_SETTINGS = ("db", "preset", "tags", "note")  # names that a file may hold and that no run is configured by
 
 
@@ -179,6 +180,8 @@ def symbol(field: FieldInfo) -> str | None:
 def describe_range(field: FieldInfo) -> str:
     """What a field accepts, in words: "> 0 and ≤ 1", "auto or > 0", "relu | tanh"."""
     words, bounds = _accepted(field.annotation, field.metadata)
+    if get_origin(field.annotation) is tuple:
+        return f"[…], each {' and '.join(bounds)}"
     return " or ".join(part for part in (" | ".join(words), " and ".join(bounds)) if part)
 
 
@@ -196,10 +199,12 @@ def _accepted(annotation: Any, metadata: Iterable[Any]) -> tuple[list[str], list
     elif get_origin(annotation) is Annotated:
         inner = [limit for entry in annotation.__metadata__ for limit in getattr(entry, "metadata", [entry])]
         return _accepted(get_args(annotation)[0], [*metadata, *inner])
-    else:
+    elif get_args(annotation):
         for arg in get_args(annotation):
             more_words, more_bounds = _accepted(arg, ())
             words, bounds = words + more_words, bounds + more_bounds
+    elif not bounds:
+        bounds.append(KINDS.get(annotation, "of another kind"))
     return words, bounds
 
 
@@ -254,11 +259,7 @@ def _validated(model: type[M], values: Mapping[str, Any], sources: Mapping[str, 
         return model.model_validate(own)
     except ValidationError as error:
         name = str(error.errors()[0]["loc"][0])
-        accepted = describe_range(model.model_fields[name]) or _kind(model.model_fields[name].annotation)
+        field = model.model_fields[name]
+        accepted = describe_range(field)
         source = sources.get(name, "the defaults")
         raise BadInput(f"{name} = {own.get(name)!r} in {source} is not possible: {name} must be {accepted}") from error
-
-
-def _kind(annotation: Any) -> str:
-    names = {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}
-    return names.get(annotation, "a list of whole numbers, such as [256, 256]")

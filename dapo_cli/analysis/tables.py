@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from dapo_cli.analysis.display import number_text
 from dapo_cli.analysis.statistics import Summary, summarize
+from dapo_cli.display import number_text
 
 if TYPE_CHECKING:
     from dapo_cli.analysis.selection import Selection

@@ -18,7 +18,7 @@ db = typer.Typer(
 @db.command()
 def info(db: options.Db = None, json: options.Json = False) -> None:
     """Show its place, size, schema and contents."""
-    from dapo_cli.analysis import display
+    from dapo_cli import display
     from store import maintenance
 
     facts = maintenance.info(database_location(db))

@@ -31,7 +31,8 @@ def runs(
     > >= ~ (contains) !~ and in (…), joined by and, or, not and parentheses. Fields are algo, env, seed, status, tag,
     note, final (the final return), every other column of the table run, and every hyperparameter.
     """
-    from dapo_cli.analysis import display, listing
+    from dapo_cli import display
+    from dapo_cli.analysis import listing
     from store.runs import shorten
     from store.session import Database
 

@@ -32,7 +32,7 @@ def show(run: options.Run, db: options.Db = None, json: options.Json = False) ->
 
 
 def _print_state(facts: Mapping[str, Any]) -> None:
-    from dapo_cli.analysis import display
+    from dapo_cli import display
 
     progress = f"{facts['step']} of {facts['steps']} steps"
     if facts["wall_time"]:
@@ -57,7 +57,7 @@ def _print_state(facts: Mapping[str, Any]) -> None:
 
 
 def _print_results(facts: Mapping[str, Any]) -> None:
-    from dapo_cli.analysis import display
+    from dapo_cli import display
     from dapo_cli.analysis.statistics import summarize
     from dapo_cli.analysis.tables import cell_text
 
@@ -108,7 +108,7 @@ def _print_provenance(facts: Mapping[str, Any]) -> None:
 
 
 def _print_history(facts: Mapping[str, Any]) -> None:
-    from dapo_cli.analysis import display
+    from dapo_cli import display
 
     if facts["checkpoints"]:
         console.print_heading("Checkpoints")

@@ -31,8 +31,9 @@ class Environment:
         space = self._env.observation_space
         if not isinstance(space, spaces.Box) or len(space.shape) != 1:
             self.close()
+            shape = getattr(space, "shape", None) or ""
             raise BadInput(
-                f"{env_id} observes a {type(space).__name__}{getattr(space, 'shape', '')}; the algorithms take vectors: "
+                f"{env_id} observes a {type(space).__name__}{shape}; the algorithms take vectors: "
                 "wrap it in gymnasium.wrappers.FlattenObservation"
             )
         try:

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from dapo_cli import console
-from dapo_cli.analysis.display import sparkline
+from dapo_cli.display import sparkline
 from dapo_cli.training.loop import Display, Progress
 
 if TYPE_CHECKING:

@@ -66,7 +66,7 @@ CHEETAH_THRESHOLD = 1200.0
 @pytest.mark.slow
 @pytest.mark.parametrize("algo", ["sac", "dapo-kl"])
 def test_half_cheetah_learns(tmp_path: Path, algo: str) -> None:
-    """30 000 steps at the default hyperparameters: the median over three seeds of the last five episodes' mean return."""
+    """30 000 steps at the default hyperparameters; the median over three seeds of the last five episodes' mean."""
     scores = [train(tmp_path, algo, CHEETAH, [], window=5, seed=seed) for seed in range(3)]
     assert statistics.median(scores) >= CHEETAH_THRESHOLD, scores
 

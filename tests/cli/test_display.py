@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dapo_cli.analysis import display
+from dapo_cli import display
 
 
 @pytest.mark.parametrize(
