@@ -72,6 +72,7 @@ class Learner:
         # The phase of each gradient step of one policy iteration, in order.
         self._iteration = [phase for phase, count in algorithm.schedule(self.config) for _ in range(count)]
         self._compiled = compiled
+        self._weights: dict[str, NDArray[Any]] | None = None
         self._steps: dict[tuple[bool, str | None], Callable[..., Metrics]] = {}
 
     def _to_device(self) -> None:
@@ -80,28 +81,25 @@ class Learner:
 
         self.state = moved(self.state)
 
-    @torch.inference_mode()
     def act(self, observation: NDArray[Any]) -> NDArray[Any]:
         """An exploring action (A,) in [-1, 1]: uniform before `learning_starts`, then drawn from the policy."""
         if self.replay.total < self.config.learning_starts:
             return self.act_generator.uniform(-1, 1, self.model.spaces.action).astype(np.float32)
-        return self._policy_action(observation, self.act_generator)
+        return self.policy_action(observation, self.act_generator)
 
-    @torch.inference_mode()
-    def evaluate_action(self, observation: NDArray[Any], generator: np.random.Generator | None = None) -> NDArray[Any]:
-        """The policy's mean action (A,), or a sampled one from the given generator. Never touches the run's own."""
-        return self._policy_action(observation, generator)
+    def policy_action(self, observation: NDArray[Any], generator: np.random.Generator | None = None) -> NDArray[Any]:
+        """An action (A,) drawn from the policy with this generator; without one, the policy's mean action."""
+        noise = np.zeros(self._noise_shape[-1], np.float32)
+        if generator is not None:
+            generator.standard_normal(out=noise, dtype=np.float32)
+        return self.model.policy.act(self._actor_weights(), observation.astype(np.float32), noise)
 
-    def _policy_action(self, observation: NDArray[Any], generator: np.random.Generator | None) -> NDArray[Any]:
-        policy = self.model.policy
-        s = torch.as_tensor(observation, dtype=torch.float32, device=self.device)[None]
-        pi = policy.distribution(self.state.actor, s)
-        if generator is None:
-            action = policy.mode(pi)
-        else:
-            noise = torch.from_numpy(generator.standard_normal(self._noise_shape[-1], dtype=np.float32))
-            action = policy.draw(pi, noise[None].to(self.device)).action
-        return action[0].cpu().numpy()
+    def _actor_weights(self) -> dict[str, NDArray[Any]]:
+        """The policy's weights as arrays: on the CPU views into the state's buffers, made once."""
+        if self._weights is None or self.device.type != "cpu":
+            named = self.model.policy.network.unflatten(self.state.actor.cpu())
+            self._weights = {name: tensor.numpy() for name, tensor in named.items()}
+        return self._weights
 
     def update(self) -> None:
         """All gradient steps that belong to one environment step; none before `learning_starts`."""

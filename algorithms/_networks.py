@@ -10,9 +10,13 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
+from scipy.special import expit, ndtr
 from torch import Tensor
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -22,6 +26,14 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu,
     "elu": F.elu,
 }
+ARRAY_ACTIVATIONS: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
+    "relu": lambda h: np.maximum(h, 0),
+    "tanh": np.tanh,
+    "silu": lambda h: h * expit(h),
+    "gelu": lambda h: h * ndtr(h),
+    "elu": lambda h: np.where(h > 0, h, np.expm1(np.minimum(h, 0))),
+}
+LAYER_NORM_EPS = 1e-5
 
 
 @dataclass(frozen=True)
@@ -79,10 +91,27 @@ class MLP:
         for i in range(last):
             h = self._linear(h, p[f"{i}.weight"], p[f"{i}.bias"])
             if self.layer_norm:
-                scale, shift = (self._shared(p[f"{i}.{name}"]) for name in ("scale", "shift"))
-                h = F.layer_norm(h, h.shape[-1:]) * scale + shift
+                scale, shift = p[f"{i}.scale"], p[f"{i}.shift"]
+                h = F.layer_norm(h, h.shape[-1:], eps=LAYER_NORM_EPS)
+                h = h * scale + shift if self.copies > 1 else h * scale[0, 0] + shift[0, 0]
             h = ACTIVATIONS[self.activation](h)
         return self._linear(h, p[f"{last}.weight"], p[f"{last}.bias"])
+
+    def of_one(self, weights: dict[str, NDArray[Any]], x: NDArray[Any]) -> NDArray[Any]:
+        """The output (sizes[-1],) of a single network for one input (sizes[0],), in NumPy.
+
+        A tensor operation costs more than such a product itself. `weights` is what `unflatten` gives, as arrays. The
+        sums are einsum's own, whose result does not depend on the number of BLAS threads.
+        """
+        h, last = x, len(self.sizes) - 2
+        for i in range(last + 1):
+            h = np.einsum("i,ij->j", h, weights[f"{i}.weight"][0]) + weights[f"{i}.bias"][0, 0]
+            if i < last and self.layer_norm:
+                h = (h - h.mean()) / np.sqrt(h.var() + LAYER_NORM_EPS)
+                h = h * weights[f"{i}.scale"][0, 0] + weights[f"{i}.shift"][0, 0]
+            if i < last:
+                h = ARRAY_ACTIVATIONS[self.activation](h)
+        return h
 
     def _linear(self, h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """h ([N,] B, in) through weights (N, in, out) and biases (N, 1, out).
@@ -90,11 +119,7 @@ class MLP:
         The bias is added apart from the product, because a compiler fuses it with the nonlinearity that follows.
         """
         if self.copies == 1:
-            return h @ self._shared(weight) + self._shared(bias)
+            return h @ weight[0] + bias[0, 0]
         if weight.shape[-1] == 1:  # a product with one column is faster as a sum, which fuses with its neighbours
             return (h * weight.mT).sum(-1, keepdim=True) + bias
         return torch.bmm(h, weight) + bias
-
-    def _shared(self, stacked: Tensor) -> Tensor:
-        """Without the axis of the copies, if there is one copy."""
-        return stacked.squeeze(0) if self.copies == 1 else stacked

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from algorithms._networks import MLP
@@ -51,6 +53,12 @@ class TanhGaussian:
         mean, raw = self.network(parameters, observation).chunk(2, dim=-1)
         return Gaussian(mean, LOG_STD_MIN + 0.5 * (LOG_STD_MAX - LOG_STD_MIN) * (torch.tanh(raw) + 1))
 
+    def act(self, weights: dict[str, NDArray[Any]], observation: NDArray[Any], noise: NDArray[Any]) -> NDArray[Any]:
+        """The action (A,) for one observation (S,) and standard normal noise (A,); zero noise gives the mean action."""
+        mean, raw = np.split(self.network.of_one(weights, observation), 2)
+        log_std = LOG_STD_MIN + 0.5 * (LOG_STD_MAX - LOG_STD_MIN) * (np.tanh(raw) + 1)
+        return np.tanh(mean + np.exp(log_std) * noise)  # type: ignore[no-any-return]
+
     def draw(self, pi: Gaussian, noise: Tensor) -> Draw:
         """Reparameterised actions from standard normal noise (B, A)."""
         u = pi.mean + pi.log_std.exp() * noise
@@ -62,10 +70,6 @@ class TanhGaussian:
         normal = -0.5 * z * z - pi.log_std - 0.5 * math.log(2 * math.pi)
         log_jacobian = 2 * (math.log(2) - u - F.softplus(-2 * u))  # log(1 - tanh² u) without cancellation
         return (normal - log_jacobian).sum(-1)
-
-    def mode(self, pi: Gaussian) -> Tensor:
-        """The action of the mean, (B, A)."""
-        return torch.tanh(pi.mean)
 
     def expectation(self, draw: Draw, values: Tensor) -> Tensor:  # noqa: ARG002
         """E_{a~π} of values (B,) at the drawn actions: one reparameterised sample each. Finite actions sum instead."""

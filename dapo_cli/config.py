@@ -200,7 +200,7 @@ def _accepted(annotation: Any, metadata: Iterable[Any]) -> tuple[list[str], list
         inner = [limit for entry in annotation.__metadata__ for limit in getattr(entry, "metadata", [entry])]
         return _accepted(get_args(annotation)[0], [*metadata, *inner])
     elif get_args(annotation):
-        for arg in get_args(annotation):
+        for arg in (arg for arg in get_args(annotation) if arg is not ...):
             more_words, more_bounds = _accepted(arg, ())
             words, bounds = words + more_words, bounds + more_bounds
     elif not bounds:

@@ -22,7 +22,7 @@ def evaluate(learner: Learner, environment: Environment, step: int, episodes: in
         observation = environment.reset(step, number)
         return_, length, done = 0.0, 0, False
         while not done:
-            observation, reward, terminated, truncated = environment.step(learner.evaluate_action(observation))
+            observation, reward, terminated, truncated = environment.step(learner.policy_action(observation))
             return_ += reward
             length += 1
             done = terminated or truncated

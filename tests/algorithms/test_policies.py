@@ -74,7 +74,15 @@ def test_log_std_stays_within_its_bounds(generator: torch.Generator) -> None:
     assert (pi.log_std <= LOG_STD_MAX).all()
 
 
-def test_mode_is_the_action_without_noise(generator: torch.Generator) -> None:
-    policy = build("sac").policy
-    pi = gaussians(generator, 4)
-    torch.testing.assert_close(policy.mode(pi), policy.draw(pi, torch.zeros(4, SPACES.action)).action)
+@pytest.mark.parametrize("layer_norm", [False, True])
+@pytest.mark.parametrize("activation", ["relu", "tanh", "silu", "gelu", "elu"])
+def test_acting_is_drawing(generator: torch.Generator, activation: str, layer_norm: bool) -> None:
+    """One action at a time in NumPy is what the batched tensors give."""
+    policy = build("sac", activation=activation, layer_norm=layer_norm).policy
+    parameters = policy.network.init(generator)
+    weights = {name: tensor.numpy() for name, tensor in policy.network.unflatten(parameters).items()}
+    observations = 3 * torch.randn(20, SPACES.observation, generator=generator)
+    noise = torch.randn(20, SPACES.action, generator=generator)
+    batched = policy.draw(policy.distribution(parameters, observations), noise).action
+    for s, eps, action in zip(observations, noise, batched, strict=True):
+        torch.testing.assert_close(torch.from_numpy(policy.act(weights, s.numpy(), eps.numpy())), action)
