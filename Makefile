@@ -24,10 +24,10 @@ lint: $(READY)
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/python -P -m pytest -n 2
+	$(BIN)/python -m pytest -n 2
 
 test-slow: $(READY)
-	$(BIN)/python -P -m pytest -m slow
+	$(BIN)/python -m pytest -m slow
 
 benchmark: $(READY)
 	$(BIN)/python benchmarks/peers.py
