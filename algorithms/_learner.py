@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Callable, Iterator
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from algorithms._hyperparameters import Hyperparameters, coefficients
 from algorithms._replay import Replay
 from algorithms._types import Algorithm, Batch, Metrics, Spaces
 
+_compiled_steps = itertools.count()
 INIT, ACT, UPDATE = range(3)  # streams of random numbers, each its own generator derived from the run's seed
 
 
@@ -66,14 +69,15 @@ class Learner:
         if self.device.type != "cpu":
             self._to_device()
         self.actor_updates = 0  # since the run began; its place in the schedule says which phase comes next
-        self.metrics: Metrics = {}  # of the last update, still on the device
+        # Names of diagnostics -> sums since the last `take_metrics`, still on the device, and of how many updates.
+        self._sums: dict[tuple[str, ...], tuple[Tensor, int]] = {}
         self._coefficients = coefficients(self.config, self.device)
         self._noise_shape = (algorithm.noise_samples(self.config), self.config.batch_size, spaces.action)
         # The phase of each gradient step of one policy iteration, in order.
         self._iteration = [phase for phase, count in algorithm.schedule(self.config) for _ in range(count)]
         self._compiled = compiled
         self._weights: dict[str, NDArray[Any]] | None = None
-        self._steps: dict[tuple[bool, str | None], Callable[..., Metrics]] = {}
+        self._steps: dict[tuple[bool, str | None], Callable[..., tuple[tuple[str, ...], Tensor]]] = {}
 
     def _to_device(self) -> None:
         def moved(state: Any) -> Any:
@@ -83,7 +87,7 @@ class Learner:
 
     def act(self, observation: NDArray[Any]) -> NDArray[Any]:
         """An exploring action (A,) in [-1, 1]: uniform before `learning_starts`, then drawn from the policy."""
-        if self.replay.total < self.config.learning_starts:
+        if not self.updating:
             return self.act_generator.uniform(-1, 1, self.model.spaces.action).astype(np.float32)
         return self.policy_action(observation, self.act_generator)
 
@@ -101,9 +105,14 @@ class Learner:
             self._weights = {name: tensor.numpy() for name, tensor in named.items()}
         return self._weights
 
+    @property
+    def updating(self) -> bool:
+        """Whether `learning_starts` is reached."""
+        return bool(self.replay.total >= self.config.learning_starts)
+
     def update(self) -> None:
         """All gradient steps that belong to one environment step; none before `learning_starts`."""
-        if self.replay.total < self.config.learning_starts:
+        if not self.updating:
             return
         critic_updates, actor_updates = self.config.critic_updates_per_step, self.config.actor_updates_per_step
         for i in range(max(critic_updates, actor_updates)):
@@ -115,18 +124,29 @@ class Learner:
         step = self._step(critic, self._iteration[place] if actor else None)
         rows = self.replay.sample(self.update_generator)
         noise = torch.randn(self._noise_shape, generator=self.update_generator, device=self.device)
-        self.metrics = self.metrics | step(self.state, rows, noise, self._coefficients)
+        names, values = step(self.state, rows, noise, self._coefficients)
+        total, count = self._sums.get(names, (0.0, 0))
+        self._sums[names] = (total + values, count + 1)
         if actor:
             self.actor_updates += 1
             if place == len(self._iteration) - 1:
                 overwrite(self.state, self.algorithm.refresh(self.state))
 
-    def _step(self, critic: bool, phase: str | None) -> Callable[..., Metrics]:
+    def take_metrics(self) -> dict[str, float]:
+        """The diagnostics' means over the updates since the last call. Reads from the device."""
+        totals: dict[str, list[tuple[float, int]]] = {}
+        for names, (total, count) in self._sums.items():
+            for name, value in zip(names, total.tolist(), strict=True):
+                totals.setdefault(name, []).append((value, count))
+        self._sums = {}
+        return {name: sum(v for v, _ in parts) / sum(n for _, n in parts) for name, parts in totals.items()}
+
+    def _step(self, critic: bool, phase: str | None) -> Callable[..., tuple[tuple[str, ...], Tensor]]:
         """The function of one update, built once for each combination: critics first, then the actor's phase."""
         if (critic, phase) not in self._steps:
             algorithm, model = self.algorithm, self.model
 
-            def step(state: Any, rows: Tensor, noise: Tensor, c: Any) -> Metrics:
+            def step(state: Any, rows: Tensor, noise: Tensor, c: Any) -> tuple[tuple[str, ...], Tensor]:
                 batch = Batch.unpack(rows, model.spaces)
                 new: Any = state
                 metrics: Metrics = {}
@@ -136,27 +156,34 @@ class Learner:
                     new, more = algorithm.PHASES[phase](model, new, batch, noise, c)
                     metrics = metrics | more
                 overwrite(state, new)
-                return metrics
+                return tuple(metrics), torch.stack(tuple(metrics.values()))
 
             self._steps[critic, phase] = self._compile(step) if self._compiled else step
         return self._steps[critic, phase]
 
     @staticmethod
-    def _compile(step: Callable[..., Metrics]) -> Callable[..., Metrics]:
-        """One graph of the whole update. Its inputs keep their shapes for the whole run, so nothing guards them."""
-        no_guards = torch.compiler.skip_all_guards_unsafe
-        return torch.compile(step, fullgraph=True, dynamic=False, options={"guard_filter_fn": no_guards})
+    def _compile(step: Any) -> Callable[..., Any]:
+        """One graph of the whole update. Its inputs keep their shapes for the whole run, so nothing need guard them.
+
+        The compiler keeps its graphs by code object, which all closures of one definition share: without guards each
+        must have its own, or it would be given another's graph.
+        """
+        code = step.__code__.replace(co_name=f"step_{next(_compiled_steps)}")
+        own = FunctionType(code, step.__globals__, code.co_name, None, step.__closure__)
+        options = {"guard_filter_fn": torch.compiler.skip_all_guards_unsafe}
+        return torch.compile(own, fullgraph=True, dynamic=False, options=options)
 
     def tensors(self) -> dict[str, Tensor]:
-        """What a checkpoint needs beside the replay and is a tensor: state, update generator, last diagnostics."""
-        metrics = {f"metrics.{name}": value for name, value in self.metrics.items()}
-        return dict(named_leaves(self.state)) | metrics | {"update_generator": self.update_generator.get_state()}
+        """What a checkpoint needs beside the replay and is a tensor: state, update generator, sums of diagnostics."""
+        sums = {f"sums.{','.join(names)}": total for names, (total, _) in self._sums.items()}
+        return dict(named_leaves(self.state)) | sums | {"update_generator": self.update_generator.get_state()}
 
     def counters(self) -> dict[str, Any]:
         """The same for plain numbers, fit for JSON."""
         return {
             "transitions": self.replay.total,
             "actor_updates": self.actor_updates,
+            "summed": {",".join(names): count for names, (_, count) in self._sums.items()},
             "act_generator": copy.deepcopy(self.act_generator.bit_generator.state),
         }
 
@@ -164,8 +191,8 @@ class Learner:
         """Puts back what `tensors` and `counters` gave. KeyError or RuntimeError if they are another learner's."""
         for name, buffer in named_leaves(self.state):
             buffer.copy_(tensors[name])
-        prefix = "metrics."
-        self.metrics = {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}
+        summed = counters["summed"].items()
+        self._sums = {tuple(key.split(",")): (tensors[f"sums.{key}"].to(self.device), n) for key, n in summed}
         self.update_generator.set_state(tensors["update_generator"])
         self.act_generator.bit_generator.state = counters["act_generator"]
         self.replay.total = counters["transitions"]

@@ -40,7 +40,7 @@ class Settings(BaseModel):
     eval_every: int = Field(10_000, ge=0, description="steps between evaluations; 0: only one, at the end")
     eval_episodes: int = Field(10, ge=1, description="episodes per evaluation, played with mean actions")
     checkpoint_every: int = Field(10_000, ge=0, description="steps between checkpoints; 0: only one, at the end")
-    log_every: int = Field(1000, ge=1, description="steps between two samples of the diagnostics")
+    log_every: int = Field(1000, ge=1, description="steps over which each value of a diagnostic is the mean")
     keep_replay: bool = Field(False, description="keep the replay buffer of a completed run")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where to train; auto: a GPU if there is one")
     compile: Literal["auto", "on", "off"] = Field("auto", description="compile the update; auto: if the run is long")

@@ -118,7 +118,7 @@ class Loop:
         while progress.step < settings.steps:
             self._step()
             progress.step += 1
-            if learner.metrics and progress.updating_since is None:
+            if learner.updating and progress.updating_since is None:
                 progress.updating_since = (progress.step, time.perf_counter())
             if progress.step % settings.log_every == 0 or progress.step == settings.steps:
                 self._log_metrics()
@@ -171,14 +171,13 @@ class Loop:
         self._observation = self.environment.reset(progress.episode)
 
     def _log_metrics(self) -> None:
-        """Reads the last update's diagnostics from the device, and the run's end if they are no longer finite."""
-        names = list(self.learner.metrics)
-        if not names:
+        """Records the diagnostics' means since the last time; raises Diverged if a loss is no longer finite."""
+        metrics = self.learner.take_metrics()
+        if not metrics:
             return
-        values = torch.stack([self.learner.metrics[name].float() for name in names]).tolist()
-        self.progress.metrics = dict(zip(names, values, strict=True))
-        self.recorder.metrics(self.progress.step, self.progress.metrics)
-        for name, value in self.progress.metrics.items():
+        self.progress.metrics = metrics
+        self.recorder.metrics(self.progress.step, metrics)
+        for name, value in metrics.items():
             if name.endswith("_loss") and not math.isfinite(value):
                 raise Diverged(f"{name} at step {self.progress.step} is {value}")
 

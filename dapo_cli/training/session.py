@@ -21,7 +21,7 @@ from dapo_cli.training.live import display
 from dapo_cli.training.loop import Diverged, Loop, StoppedBySignal
 from dapo_cli.training.signals import Stop
 from store import runs
-from store.errors import StoreError
+from store.errors import RunBusy, StoreError
 from store.locks import RunLock
 from store.recorder import Recorder
 from store.session import Database
@@ -72,10 +72,13 @@ def resume(location: str, prefix: str) -> str:
             raise BadInput(f"run {run_id[:6]} is completed: there is nothing to resume")
         if run["kind"] != "train" or run["source"]:
             raise BadInput(f"run {run_id[:6]} was not trained here: only training runs can be resumed")
+        if run["status"] == "running":  # the lock below tells only where its folder is shared
+            raise RunBusy(f"run {run_id[:6]} is training on {run['host']}: wait for its end, or stop it there")
         _lock(stack, db, run_id)
         config = configuration.restore(run, runs.hyperparameters(db, run_id))
         execution = Execution.pinned(run, config)
-        runs.set_status(db, run_id, "running")
+        here = provenance.of_process()
+        runs.set_status(db, run_id, "running", host=here["host"], pid=here["pid"])
         _train(stack, db, run_id, config, execution, [], run)
     return run_id
 

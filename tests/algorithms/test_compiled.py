@@ -14,9 +14,9 @@ from algorithms._types import Spaces
 CPU = torch.device("cpu")
 
 
-def learner(name: str, compiled: bool) -> Learner:
+def learner(name: str, compiled: bool, **choice: object) -> Learner:
     algorithm = algorithms.load(name)
-    config = algorithm.Config(hidden_sizes=(16, 16), batch_size=16, learning_starts=8, buffer_size=64)
+    config = algorithm.Config(hidden_sizes=(16, 16), batch_size=16, learning_starts=8, buffer_size=64, **choice)
     made = Learner(algorithm, config, Spaces(4, 2), seed=0, compiled=compiled)
     rng = np.random.default_rng(1)
     for _ in range(40):
@@ -36,6 +36,22 @@ def test_compiled_is_eager(name: str) -> None:
     for (leaf, expected), (_, value) in zip(named_leaves(eager.state), named_leaves(compiled.state), strict=True):
         torch.testing.assert_close(value, expected, rtol=1e-4, atol=1e-5, msg=lambda text, leaf=leaf: f"{leaf}: {text}")
     assert compiled.state.actor_adam.steps == 25
+
+
+@pytest.mark.slow
+def test_every_learner_has_its_own_graphs() -> None:
+    """Algorithms, hyperparameters and kinds of update in one process do not get each other's compiled step."""
+    for name, choice in (
+        ("sac", {}),
+        ("dapo-kl", {"beta": 0.1}),
+        ("dapo-kl", {"beta": 0.9, "actor_updates_per_step": 3}),
+    ):
+        eager, compiled = learner(name, False, **choice), learner(name, True, **choice)
+        for _ in range(12):
+            compiled.update()
+            eager.update()
+        torch.testing.assert_close(compiled.state.actor, eager.state.actor, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(compiled.state.critic, eager.state.critic, rtol=1e-4, atol=1e-5)
 
 
 def test_reduced_precision_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

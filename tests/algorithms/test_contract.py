@@ -70,7 +70,7 @@ def test_a_fixed_temperature_stays_fixed(algorithm: Algorithm) -> None:
     before = snapshot(made)
     made.update()
     assert not any("temperature" in name for name in changed(before, snapshot(made)))
-    assert made.metrics["temperature"].item() == pytest.approx(0.2)
+    assert made.take_metrics()["temperature"] == pytest.approx(0.2)
 
 
 def test_the_automatic_temperature_falls_while_entropy_is_above_its_target(algorithm: Algorithm) -> None:
@@ -120,7 +120,23 @@ def test_state_survives_a_round_trip(algorithm: Algorithm) -> None:
         made.update()
         other.update()
     assert changed(snapshot(made), snapshot(other)) == set()
+    assert made.take_metrics() == other.take_metrics()
     assert np.array_equal(made.act(np.ones(4)), other.act(np.ones(4)))
+
+
+def test_diagnostics_are_means_over_all_updates(algorithm: Algorithm) -> None:
+    """Sampled at one update they would be blind to their place in a policy iteration, such as a KL that begins at 0."""
+    made, other = learner(algorithm), learner(algorithm)
+    each = []
+    for _ in range(10):
+        made.update()
+        each.append(made.take_metrics())
+        other.update()
+    means = other.take_metrics()
+    assert set(means) >= {"critic_loss", "q", "actor_loss", "temperature", "entropy"}
+    for name, value in means.items():
+        assert value == pytest.approx(sum(metrics[name] for metrics in each) / 10, rel=1e-5)
+    assert other.take_metrics() == {}
 
 
 def test_nothing_is_learned_before_learning_starts(algorithm: Algorithm) -> None:
