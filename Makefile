@@ -27,7 +27,7 @@ test: lint
 	$(BIN)/python -m pytest -n 2
 
 test-slow: $(READY)
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow -n 2
 
 benchmark: $(READY)
 	$(BIN)/python benchmarks/peers.py

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sysconfig
+from pathlib import Path
 
 import torch
 
@@ -28,5 +31,6 @@ def precision_for(device: torch.device) -> str:
 
 
 def compiler_available(device: torch.device) -> bool:
-    """Whether `torch.compile` can build for this device."""
-    return device.type == "cuda" or any(shutil.which(name) for name in ("g++", "c++", "clang++"))
+    """Whether `torch.compile` can build for this device: on a CPU it needs a C++ compiler and Python's headers."""
+    headers = Path(sysconfig.get_path("include"), "Python.h")
+    return device.type == "cuda" or (shutil.which(os.environ.get("CXX", "g++")) is not None and headers.exists())

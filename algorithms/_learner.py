@@ -110,6 +110,11 @@ class Learner:
         """Whether `learning_starts` is reached."""
         return bool(self.replay.total >= self.config.learning_starts)
 
+    @property
+    def about_to_update(self) -> bool:
+        """Whether `update` will do something after the next transition."""
+        return bool(self.replay.total + 1 >= self.config.learning_starts)
+
     def update(self) -> None:
         """All gradient steps that belong to one environment step; none before `learning_starts`."""
         if not self.updating:
@@ -170,8 +175,8 @@ class Learner:
         """
         code = step.__code__.replace(co_name=f"step_{next(_compiled_steps)}")
         own = FunctionType(code, step.__globals__, code.co_name, None, step.__closure__)
-        options = {"guard_filter_fn": torch.compiler.skip_all_guards_unsafe}
-        return torch.compile(own, fullgraph=True, dynamic=False, options=options)
+        no_guards = torch.compiler.skip_all_guards_unsafe
+        return torch.compile(own, fullgraph=True, dynamic=False, options={"guard_filter_fn": no_guards})
 
     def tensors(self) -> dict[str, Tensor]:
         """What a checkpoint needs beside the replay and is a tensor: state, update generator, sums of diagnostics."""

@@ -55,8 +55,8 @@ Step = Callable[["ActorCritic", State, Batch, Tensor, Any], tuple[State, Metrics
 class Algorithm(Protocol):
     """What a module must offer. Every function is pure: it returns new tensors and changes none of its arguments.
 
-    The names that every state must have are in `_actor_critic.Core`; the first line of the module's docstring is its
-    description in `dapo algos`.
+    The names that every state must have are those of `ActorCritic.init`; the first line of the module's docstring is
+    its description in `dapo algos`.
     """
 
     __doc__: str | None

@@ -2,7 +2,7 @@
 
 HalfCheetah-v4, batch 256, two hidden layers of 256, one update per step, one thread, after warm-up. The two take turns,
 each in a process of its own, and the ratio is that of each pair, so that a machine whose speed drifts does not decide.
-Ours is measured as a user runs it: recorder and checkpoints included.
+Ours is measured as a user runs it, recorder included.
 
     python benchmarks/peers.py [--rounds 3] [--steps 4000]
 """

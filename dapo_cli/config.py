@@ -36,7 +36,7 @@ class Settings(BaseModel):
     algo: str = Field(description="algorithm")
     env: str = Field(description="Gymnasium environment")
     seed: int = Field(0, ge=0, lt=2**63, description="seed of every random number of the run")
-    steps: int = Field(1_000_000, ge=1, description="environment steps")
+    steps: int = Field(1_000_000, ge=1, lt=2**63, description="environment steps")
     eval_every: int = Field(10_000, ge=0, description="steps between evaluations; 0: only one, at the end")
     eval_episodes: int = Field(10, ge=1, description="episodes per evaluation, played with mean actions")
     checkpoint_every: int = Field(10_000, ge=0, description="steps between checkpoints; 0: only one, at the end")
@@ -178,34 +178,29 @@ def symbol(field: FieldInfo) -> str | None:
 
 
 def describe_range(field: FieldInfo) -> str:
-    """What a field accepts, in words: "> 0 and ≤ 1", "auto or > 0", "relu | tanh"."""
-    words, bounds = _accepted(field.annotation, field.metadata)
-    if get_origin(field.annotation) is tuple:
-        return f"[…], each {' and '.join(bounds)}"
-    return " or ".join(part for part in (" | ".join(words), " and ".join(bounds)) if part)
+    """What a field accepts, in words: "auto or a number > 0", "relu | tanh", "a list of whole numbers ≥ 1"."""
+    return _accepted(field.annotation, field.metadata)
 
 
-def _accepted(annotation: Any, metadata: Iterable[Any]) -> tuple[list[str], list[str]]:
-    """The words and the bounds of an annotation such as `Annotated[float, Field(gt=0)] | Literal["auto"]`."""
-    words: list[str] = []
+def _accepted(annotation: Any, limits: Iterable[Any]) -> str:
+    """The words for an annotation such as `Annotated[float, Field(gt=0)] | Literal["auto"]` under these limits."""
+    origin, args = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return " | ".join(map(str, args))
+    if origin is Annotated:
+        inner = [limit for entry in annotation.__metadata__ for limit in getattr(entry, "metadata", [entry])]
+        return _accepted(args[0], [*limits, *inner])
+    if origin is tuple:
+        return f"a list, such as [256, 256], each {_accepted(args[0], ())}"
+    if args:  # a union; its words first
+        return " or ".join(_accepted(arg, ()) for arg in sorted(args, key=lambda arg: "Literal" not in str(arg)))
     bounds = [
         f"{sign} {bound:g}"
-        for limit in metadata
+        for limit in limits
         for name, sign in (("gt", ">"), ("ge", "≥"), ("lt", "<"), ("le", "≤"))
         if (bound := getattr(limit, name, None)) is not None
     ]
-    if get_origin(annotation) is Literal:
-        words += map(str, get_args(annotation))
-    elif get_origin(annotation) is Annotated:
-        inner = [limit for entry in annotation.__metadata__ for limit in getattr(entry, "metadata", [entry])]
-        return _accepted(get_args(annotation)[0], [*metadata, *inner])
-    elif get_args(annotation):
-        for arg in (arg for arg in get_args(annotation) if arg is not ...):
-            more_words, more_bounds = _accepted(arg, ())
-            words, bounds = words + more_words, bounds + more_bounds
-    elif not bounds:
-        bounds.append(KINDS.get(annotation, "of another kind"))
-    return words, bounds
+    return " ".join([KINDS.get(annotation, "of another kind"), " and ".join(bounds)]).strip()
 
 
 def _assignment(text: str) -> tuple[str, Any]:
@@ -255,11 +250,13 @@ def _strings(value: Any, name: str) -> list[str]:
 
 def _validated(model: type[M], values: Mapping[str, Any], sources: Mapping[str, str]) -> M:
     own = {name: value for name, value in values.items() if name in model.model_fields}
-    try:
-        return model.model_validate(own)
-    except ValidationError as error:
-        name = str(error.errors()[0]["loc"][0])
-        field = model.model_fields[name]
-        accepted = describe_range(field)
-        source = sources.get(name, "the defaults")
-        raise BadInput(f"{name} = {own.get(name)!r} in {source} is not possible: {name} must be {accepted}") from error
+    kinds = {name: field.annotation for name, field in model.model_fields.items()}
+    wrong = [name for name, value in own.items() if isinstance(value, bool) and kinds[name] is not bool]
+    if not wrong:  # pydantic would take true for 1
+        try:
+            return model.model_validate(own)
+        except ValidationError as error:
+            wrong = [str(error.errors()[0]["loc"][0])]
+    name = wrong[0]
+    accepted = describe_range(model.model_fields[name])
+    raise BadInput(f"{name} = {own[name]!r} in {sources[name]} is not possible: {name} must be {accepted}")

@@ -120,7 +120,7 @@ class Evaluation(Base):
 
 
 class Metric(Base):
-    """One sampled diagnostic, such as `critic_loss` or `temperature`, at a training step."""
+    """One diagnostic, such as `critic_loss`: its mean over the updates between the row before and this step."""
 
     __tablename__ = "metric"
     __table_args__ = {"sqlite_with_rowid": False}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from statistics import fmean, stdev
+import shlex
+from statistics import fmean
 
 from dapo_cli import console
 
 
 def print_closing(location: str, run_id: str, as_json: bool) -> None:
     """What the run came to, and the commands that come next; with --json the run and its result as one object."""
+    from dapo_cli.project_file import database_location
     from store import runs
     from store.session import Database
     from store.summaries import latest
@@ -34,12 +36,13 @@ def print_closing(location: str, run_id: str, as_json: bool) -> None:
         "time": f"{run['wall_time']:.0f} s",
     }
     console.print_table(tuple(row), [tuple(row.values())])
-    again = "" if location == "runs.db" else f" --db {location}"
+    again = "" if location == database_location(None) or "://" in location else f" --db {shlex.quote(location)}"
     console.info("final return: mean ± standard deviation over the evaluation's episodes, played with mean actions")
     console.info(f"next: dapo show {short}{again}   dapo compare{again}   dapo table --rows algo --cols env{again}")
 
 
 def _spread(values: list[float]) -> str:
-    if not values:
-        return "–"
-    return f"{fmean(values):.1f}" + (f" ± {stdev(values):.1f}" if len(values) > 1 else "")
+    from dapo_cli.analysis.statistics import summarize
+    from dapo_cli.analysis.tables import cell_text
+
+    return cell_text(summarize(values, interval=False)) if values else "–"

@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from algorithms._learner import Learner
-from dapo_cli.errors import DapoError
+from dapo_cli.errors import BadInput, DapoError
 from store import runs
 from store.errors import CannotWrite
 from store.session import Database
@@ -78,11 +78,12 @@ class Checkpoints:
                 written += path.stat().st_size
             shutil.rmtree(final, ignore_errors=True)
             aside.rename(final)
-            _flush(final.parent)
+            for folder in (final, final.parent, self._folder):
+                _flush(folder)
         except (OSError, SafetensorError) as error:
-            raise CannotWrite(
-                f"cannot write a checkpoint in {self._folder} ({_cause(error)}): free space there, then resume"
-            ) from error
+            shutil.rmtree(aside, ignore_errors=True)
+            cause = getattr(error, "strerror", None) or error
+            raise CannotWrite(f"cannot write a checkpoint in {self._folder} ({cause}): make room there") from error
         runs.add_checkpoint(
             self._db,
             self._run_id,
@@ -94,13 +95,24 @@ class Checkpoints:
         self._prune()
 
     def load(self, learner: Learner) -> tuple[Loaded | None, list[str]]:
-        """Restores the newest usable checkpoint into the learner, None if there is none; also what was unusable."""
+        """Restores the newest usable checkpoint into the learner, None if the run has none; also what was unusable.
+
+        Unusable ones are forgotten once an older one is restored. BadInput if there are some and none is usable.
+        """
         complaints: list[str] = []
+        unusable: list[dict[str, Any]] = []
         for row in runs.checkpoints(self._db, self._run_id):
             try:
-                return self._load(row, learner), complaints
+                loaded = self._load(row, learner)
             except Unusable as error:
                 complaints.append(f"checkpoint at step {row['step']} is unusable: {error}")
+                unusable.append(row)
+            else:
+                self._remove(unusable)
+                return loaded, complaints
+        if unusable:
+            where = self._folder / "checkpoints"
+            raise BadInput(f"{complaints[0]}, and none before it is better: bring {where} back, or train the run anew")
         return None, complaints
 
     def drop_replay(self) -> None:
@@ -146,13 +158,16 @@ class Checkpoints:
         self._segments = manifest["replay"]
         return Loaded(manifest["step"], manifest["loop"], tensors, manifest["fingerprint"])
 
+    def _remove(self, rows: list[dict[str, Any]]) -> None:
+        for row in rows:
+            runs.remove_checkpoint(self._db, self._run_id, row["step"])
+            shutil.rmtree(self._folder / row["path"], ignore_errors=True)
+
     def _prune(self) -> None:
         """Keeps the newest checkpoints, and every replay segment that one of them may need."""
         kept = runs.checkpoints(self._db, self._run_id)
-        for row in kept[KEPT:]:
-            runs.remove_checkpoint(self._db, self._run_id, row["step"])
-            shutil.rmtree(self._folder / row["path"], ignore_errors=True)
-        needed = set()
+        self._remove(kept[KEPT:])
+        needed = {segment["file"] for segment in self._segments}
         for row in kept[:KEPT]:
             manifest = self._folder / row["path"] / "manifest.json"
             if manifest.exists():
@@ -184,7 +199,3 @@ def _flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _cause(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)

@@ -73,8 +73,9 @@ def make(env_id: str, **kwargs: Any) -> gymnasium.Env[Any, Any]:
         warnings.filterwarnings("ignore", message=r".*environment .* is out of date", category=DeprecationWarning)
         try:
             return gymnasium.make(spec, disable_env_checker=True, **kwargs)
-        except (GymnasiumError, ImportError) as error:
-            raise BadInput(f"cannot make {env_id}: {' '.join(str(error).split())}") from error
+        except Exception as error:  # whatever the environment's own code raises
+            cause = " ".join(str(error).split()) or type(error).__name__
+            raise BadInput(f"cannot make {env_id}: {cause}") from error
 
 
 def _hush_mujoco() -> None:

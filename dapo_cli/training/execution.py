@@ -14,6 +14,8 @@ from dapo_cli.errors import BadInput
 
 COMPILE_FROM = 10_000  # gradient steps; fewer are done before a compiler would have paid for itself
 
+NO_COMPILER = "install g++ and Python's headers (python3-dev)"
+
 
 @dataclass(frozen=True)
 class Execution:
@@ -40,11 +42,8 @@ class Execution:
         remark = None
         if compiled and not compiler_available(torch.device(device)):
             if settings.compile == "on":
-                raise BadInput("compile on is not possible: no C++ compiler found; install g++ or use --compile off")
-            compiled, remark = (
-                False,
-                "no C++ compiler found: training uncompiled, which is slower (install g++)",
-            )
+                raise BadInput(f"compile on is not possible: {NO_COMPILER}, or use --compile off")
+            compiled, remark = False, f"training uncompiled, which is slower: {NO_COMPILER}"
         return cls(device, settings.threads, compiled, precision_for(torch.device(device))), remark
 
     @classmethod

@@ -1,10 +1,13 @@
-"""Progress on the screen: a live panel on a terminal, plain lines elsewhere. Always on standard error."""
+"""Progress on the screen: a live panel on a terminal, plain lines elsewhere. Always on standard error.
+
+A screen that has gone, such as a closed pipe, must not end a run: nothing here raises OSError.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 from dapo_cli import console
@@ -24,7 +27,7 @@ def display(title: str) -> tuple[Display, AbstractContextManager[Any]]:
         return Silent(), nullcontext()
     if console.err().is_terminal:
         live = Live(title)
-        return live, live.context
+        return live, live.shown()
     return Plain(title), nullcontext()
 
 
@@ -39,14 +42,16 @@ class Silent:
 
     def say(self, message: str) -> None:
         """Warnings are not progress."""
-        console.warning(message)
+        with suppress(OSError):
+            console.warning(message)
 
 
 class Plain:
     """A line every few seconds and after each evaluation, for logs."""
 
     def __init__(self, title: str) -> None:
-        console.info(title)
+        with suppress(OSError):
+            console.info(title)
         self._next = 0.0
 
     def update(self, progress: Progress) -> None:
@@ -56,15 +61,18 @@ class Plain:
             parts = [_counter(progress), _pace(progress)]
             if progress.returns:
                 parts.append(f"return {progress.returns[-1]:.1f}")
-            console.info("  ".join(filter(None, parts + _metrics(progress))))
+            with suppress(OSError):
+                console.info("  ".join(filter(None, parts + _metrics(progress))))
 
     def evaluated(self, progress: Progress) -> None:
         """The evaluation's line."""
-        console.info(f"{_counter(progress)}  evaluation {_evaluation(progress)}")
+        with suppress(OSError):
+            console.info(f"{_counter(progress)}  evaluation {_evaluation(progress)}")
 
     def say(self, message: str) -> None:
         """A warning's line."""
-        console.warning(message)
+        with suppress(OSError):
+            console.warning(message)
 
 
 class Live:
@@ -74,11 +82,23 @@ class Live:
         from rich.live import Live as RichLive
 
         self._title = title
-        self.context = RichLive(console=console.err(), auto_refresh=False, redirect_stdout=False)
+        self._live = RichLive(console=console.err(), auto_refresh=False, redirect_stdout=False)
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """While entered, the panel is on the screen."""
+        with suppress(OSError):
+            self._live.start()
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                self._live.stop()
 
     def update(self, progress: Progress) -> None:
         """Draws the panel anew."""
-        self.context.update(self._panel(progress), refresh=True)
+        with suppress(OSError):
+            self._live.update(self._panel(progress), refresh=True)
 
     def evaluated(self, progress: Progress) -> None:
         """Draws the panel anew."""
@@ -88,7 +108,7 @@ class Live:
         """A line above the panel."""
         from rich.text import Text
 
-        self.context.console.print(Text(f"dapo: warning: {console.visible(message)}"))
+        self._live.console.print(Text(f"dapo: warning: {console.visible(message)}"))
 
     def _panel(self, progress: Progress) -> RenderableType:
         from rich.console import Group
@@ -121,7 +141,7 @@ def _counter(progress: Progress) -> str:
 
 def _pace(progress: Progress) -> str:
     if progress.speed is None:
-        return "compiling or warming up" if progress.metrics else "random actions"
+        return "preparing the first update" if progress.compiling else "random actions"
     left = int((progress.steps - progress.step) / progress.speed)
     clock = f"{left // 3600}:{left // 60 % 60:02d}:{left % 60:02d}" if left >= 3600 else f"{left // 60}:{left % 60:02d}"
     return f"{progress.speed:.0f} steps/s  {clock} left"

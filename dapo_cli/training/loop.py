@@ -37,10 +37,10 @@ class Progress:
 
     steps: int
     step: int = 0
-    session_start: int = 0  # step at which this process began
     updating_since: tuple[int, float] | None = (
         None  # step and time of the first update of this process, compilation over
     )
+    compiling: bool = False  # the first update of this process is under way, and may take a while
     episode: int = 0
     wall_time: float = 0.0
     returns: deque[float] = field(default_factory=lambda: deque(maxlen=60))
@@ -92,11 +92,12 @@ class Loop:
         self._actions: list[NDArray[np.float32]] = []  # of the open episode: resume replays them
         self._observation: NDArray[Any] = np.zeros(0)
         self._began = 0.0
+        self._saved: int | None = None  # step of the last checkpoint
 
     def restore(self, loaded: Loaded) -> bool:
         """Goes back to a checkpoint; the open episode is played again. Returns whether it came out as it was."""
         loop, tensors = loaded.loop, loaded.tensors
-        self.progress.step = self.progress.session_start = loaded.step
+        self.progress.step = self._saved = loaded.step
         self.progress.episode = loop["episode"]
         self.progress.wall_time = loop["wall_time"]
         self._episode_return = loop["episode_return"]
@@ -106,19 +107,34 @@ class Loop:
         for action in self._actions:
             self._observation, _, terminated, truncated = self.environment.step(action)
             over = terminated or truncated
-        return not over and np.array_equal(self._observation, tensors["observation"].numpy())
+        if over:  # nothing can go on from here but the next episode
+            self._actions, self._episode_return = [], 0.0
+            return False
+        return np.array_equal(self._observation, tensors["observation"].numpy())
 
     def run(self) -> None:
         """Trains until the budget is spent. Raises Diverged, StoppedBySignal, or what store and environment raise."""
-        progress, settings, learner = self.progress, self.settings, self.learner
+        progress = self.progress
         self._began = time.perf_counter() - progress.wall_time
-        next_display = 0.0
         if not self._actions:
             self._observation = self.environment.reset(progress.episode)
+        try:
+            self._run()
+        finally:  # however it ends, the record says how far it came
+            progress.wall_time = time.perf_counter() - self._began
+            self.recorder.progress(progress.step, progress.wall_time)
+
+    def _run(self) -> None:
+        progress, settings, learner = self.progress, self.settings, self.learner
+        next_display = 0.0
         while progress.step < settings.steps:
+            if progress.updating_since is None and learner.about_to_update:
+                progress.compiling = True
+                self.display.update(progress)
             self._step()
             progress.step += 1
-            if learner.updating and progress.updating_since is None:
+            if progress.compiling:
+                progress.compiling = False
                 progress.updating_since = (progress.step, time.perf_counter())
             if progress.step % settings.log_every == 0 or progress.step == settings.steps:
                 self._log_metrics()
@@ -193,8 +209,10 @@ class Loop:
         self.display.evaluated(progress)
 
     def save(self) -> None:
-        """Writes a checkpoint of this moment, between two steps."""
+        """Writes a checkpoint of this moment, between two steps, if there is none of it yet."""
         progress = self.progress
+        if progress.step == self._saved:
+            return
         progress.wall_time = time.perf_counter() - self._began
         self.recorder.progress(progress.step, progress.wall_time)
         self.recorder.flush()
@@ -210,4 +228,5 @@ class Loop:
             "episode_actions": torch.from_numpy(actions),
             "observation": torch.from_numpy(np.array(self._observation)),
         }
+        self._saved = progress.step
         self.checkpoints.save(progress.step, self.learner, loop, tensors, self.fingerprint)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shlex
 import socket
 import subprocess
@@ -40,7 +41,7 @@ def source() -> tuple[str | None, bool | None]:
     if not (root / ".git").exists():
         return None, None
     commit = _git(root, "rev-parse", "HEAD")
-    changes = _git(root, "status", "--porcelain", "--untracked-files=no")
+    changes = _git(root, "status", "--porcelain", "--", "algorithms", "dapo_cli", "store")
     return commit or None, None if changes is None else bool(changes)
 
 
@@ -61,11 +62,16 @@ def processor() -> str:
         return platform.processor() or platform.machine()
 
 
+def command() -> str:
+    """The command line as typed, without the passwords of database URLs."""
+    return re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", shlex.join(["dapo", *sys.argv[1:]]))
+
+
 def of_process() -> dict[str, Any]:
     """Columns of `run` that describe this process and its machine."""
     commit, dirty = source()
     return {
-        "command": shlex.join(["dapo", *sys.argv[1:]]),
+        "command": command(),
         "commit": commit,
         "dirty": dirty,
         "versions": versions(),
@@ -79,3 +85,10 @@ def fingerprint(execution: Mapping[str, Any]) -> dict[str, Any]:
     """What must be unchanged for a resume to be exact: versions, processor, and how the update is executed."""
     found = versions()
     return {name: found.get(name) for name in DETERMINING} | {"processor": processor()} | dict(execution)
+
+
+def fingerprint_of(run: Mapping[str, Any]) -> dict[str, Any]:
+    """The same from a row of `run`, for a run that left no checkpoint."""
+    found = run["versions"] or {}
+    columns = ("processor", "device", "threads", "compiled", "backend")
+    return {name: found.get(name) for name in DETERMINING} | {name: run[name] for name in columns}

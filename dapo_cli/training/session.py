@@ -3,28 +3,41 @@
 from __future__ import annotations
 
 import json
+import shlex
+import signal
 import traceback
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
-from pathlib import Path
-from typing import Any
+from contextlib import ExitStack, suppress
+from typing import Any, NamedTuple
 
 from algorithms._learner import Learner
 from dapo_cli import config as configuration
 from dapo_cli.config import RunConfig
 from dapo_cli.errors import BadInput, Interrupted, RunFailed
+from dapo_cli.project_file import database_location
 from dapo_cli.training import envs, provenance
-from dapo_cli.training.checkpoint import Checkpoints
+from dapo_cli.training.checkpoint import Checkpoints, Loaded
 from dapo_cli.training.envs import Environment
 from dapo_cli.training.execution import Execution
 from dapo_cli.training.live import display
 from dapo_cli.training.loop import Diverged, Loop, StoppedBySignal
 from dapo_cli.training.signals import Stop
 from store import runs
-from store.errors import RunBusy, StoreError
+from store.errors import CannotWrite, RunBusy, StoreError
 from store.locks import RunLock
 from store.recorder import Recorder
 from store.session import Database
+
+LONGEST_REASON = 300  # characters; the traceback in the run's events has the rest
+
+
+class Trainee(NamedTuple):
+    """What a run needs beside its record. Made before anything is written, since making it may fail."""
+
+    config: RunConfig  # resolved for the environment
+    environments: tuple[Environment, Environment]  # for training and for evaluation
+    learner: Learner
+    execution: Execution
 
 
 def resolved(config: RunConfig) -> RunConfig:
@@ -39,48 +52,82 @@ def start(config: RunConfig, location: str) -> str:
 
     Raises BadInput, StoreError, Interrupted (checkpoint written), RunFailed (failed or diverged; recorded).
     """
-    config = resolved(config)
     execution, remark = Execution.decide(config)
     with ExitStack() as stack:
+        trainee = _make(stack, config, execution)
         db = stack.enter_context(Database.write(location))
         run_id = runs.new_run_id()
         _lock(stack, db, run_id)
+        settings = trainee.config.settings
         row = {
             "id": run_id,
-            "algo": config.settings.algo,
-            "env": config.settings.env,
-            "seed": config.settings.seed,
-            "steps": config.settings.steps,
+            "algo": settings.algo,
+            "env": settings.env,
+            "seed": settings.seed,
+            "steps": settings.steps,
             "note": config.note,
             **provenance.of_process(),
             **execution.as_dict(),
         }
-        runs.create(db, run=row, hyperparameters=config.rows(), tags=config.tags)
-        _train(stack, db, run_id, config, execution, [remark] if remark else [], None)
+        runs.create(db, run=row, hyperparameters=trainee.config.rows(), tags=config.tags)
+        checkpoints, recorder = Checkpoints(db, run_id), Recorder(db, run_id)
+        _train(stack, db, run_id, trainee, checkpoints, recorder, [remark] if remark else [])
     return run_id
 
 
 def resume(location: str, prefix: str) -> str:
     """Trains an interrupted run on to its end, from its newest usable checkpoint; otherwise like `start`."""
-    if not Path(location).exists() and "://" not in location:
-        Database.read(location)  # says that there is no database, and creates none
-    with ExitStack() as stack:
-        db = stack.enter_context(Database.write(location))
+    with Database.read(location) as db:  # bad input must not create or upgrade anything
         run_id = runs.resolve(db, prefix)
-        run = runs.get(db, run_id)
-        if run["status"] == "completed":
-            raise BadInput(f"run {run_id[:6]} is completed: there is nothing to resume")
-        if run["kind"] != "train" or run["source"]:
-            raise BadInput(f"run {run_id[:6]} was not trained here: only training runs can be resumed")
-        if run["status"] == "running":  # the lock below tells only where its folder is shared
-            raise RunBusy(f"run {run_id[:6]} is training on {run['host']}: wait for its end, or stop it there")
-        _lock(stack, db, run_id)
+        run = _resumable(db, run_id)
         config = configuration.restore(run, runs.hyperparameters(db, run_id))
+    with ExitStack() as stack:
         execution = Execution.pinned(run, config)
-        here = provenance.of_process()
-        runs.set_status(db, run_id, "running", host=here["host"], pid=here["pid"])
-        _train(stack, db, run_id, config, execution, [], run)
+        trainee = _make(stack, config, execution)
+        db = stack.enter_context(Database.write(location))
+        _lock(stack, db, run_id)
+        if runs.get(db, run_id)["status"] == "completed":  # by another process, since
+            raise BadInput(f"run {run_id} is completed: there is nothing to resume")
+        checkpoints = Checkpoints(db, run_id)
+        loaded, complaints = checkpoints.load(trainee.learner)
+        step = loaded.step if loaded else 0
+        runs.set_status(db, run_id, "running")
+        recorder = Recorder(db, run_id, resume_from=step)
+        recorder.event("resumed", provenance.command(), step, {**provenance.of_process(), **execution.as_dict()})
+        before = loaded.fingerprint if loaded else provenance.fingerprint_of(run)
+        reasons = _differences(before, provenance.fingerprint(execution.as_dict()))
+        _train(stack, db, run_id, trainee, checkpoints, recorder, complaints, loaded, reasons)
     return run_id
+
+
+def _resumable(db: Database, run_id: str) -> dict[str, Any]:
+    run = runs.get(db, run_id)
+    name = runs.shorten(db)[run_id]
+    if run["status"] == "completed":
+        raise BadInput(f"run {name} is completed: there is nothing to resume")
+    if run["kind"] != "train" or run["source"]:
+        raise BadInput(f"run {name} was not trained here: only training runs can be resumed")
+    if run["status"] == "running":  # the lock tells only where its folder is shared
+        raise RunBusy(f"run {name} is training on {run['host']}: wait for its end, or stop it there")
+    return run
+
+
+def _make(stack: ExitStack, config: RunConfig, execution: Execution) -> Trainee:
+    settings = config.settings
+    execution.apply()
+    made = []
+    for stream in (envs.TRAINING, envs.EVALUATION):
+        made.append(Environment(settings.env, settings.seed, stream))
+        stack.callback(made[-1].close)
+    training, evaluation = made
+    config = config.resolved(training.spaces)
+    where = (execution.device, execution.compiled)
+    try:
+        learner = Learner(config.algorithm, config.hyperparameters, training.spaces, settings.seed, *where)
+    except (RuntimeError, MemoryError, OverflowError) as error:
+        cause = str(error).partition("\n")[0]
+        raise BadInput(f"not enough memory: lower buffer_size, hidden_sizes or batch_size ({cause})") from error
+    return Trainee(config, (training, evaluation), learner, execution)
 
 
 def _lock(stack: ExitStack, db: Database, run_id: str) -> None:
@@ -93,79 +140,71 @@ def _train(
     stack: ExitStack,
     db: Database,
     run_id: str,
-    config: RunConfig,
-    execution: Execution,
+    trainee: Trainee,
+    checkpoints: Checkpoints,
+    recorder: Recorder,
     remarks: list[str],
-    resumed: Mapping[str, Any] | None,
+    loaded: Loaded | None = None,
+    reasons: list[str] | None = None,
 ) -> None:
-    settings = config.settings
-    execution.apply()
-    environments = tuple(
-        Environment(settings.env, settings.seed, stream) for stream in (envs.TRAINING, envs.EVALUATION)
-    )
-    for environment in environments:
-        stack.callback(environment.close)
-    training, evaluation = environments
-    learner = Learner(
-        config.algorithm, config.hyperparameters, training.spaces, settings.seed, execution.device, execution.compiled
-    )
-    checkpoints = Checkpoints(db, run_id)
-    fingerprint = provenance.fingerprint(execution.as_dict())
+    settings = trainee.config.settings
     stop = stack.enter_context(Stop())
-    screen, context = display(f"{settings.algo} on {settings.env}, seed {settings.seed}, run {run_id[:6]}")
-
-    loaded, complaints = checkpoints.load(learner) if resumed else (None, [])
-    resume_from = (loaded.step if loaded else 0) if resumed else None
-    recorder = Recorder(db, run_id, resume_from=resume_from)
-    loop = Loop(settings, learner, (training, evaluation), recorder, checkpoints, fingerprint, screen, stop)
+    name = runs.shorten(db)[run_id]
+    screen, shown = display(f"{settings.algo} on {settings.env}, seed {settings.seed}, run {name}")
+    fingerprint = provenance.fingerprint(trainee.execution.as_dict())
+    loop = Loop(settings, trainee.learner, trainee.environments, recorder, checkpoints, fingerprint, screen, stop)
 
     def body() -> None:
-        for remark in remarks + complaints:
+        differences = list(reasons or [])
+        if loaded and not loop.restore(loaded):
+            differences.append("the open episode did not repeat itself")
+        if differences:
+            text = "; ".join(differences)
+            runs.set_status(db, run_id, "running", exactness="approximate")
+            recorder.event("approximate", text, loop.progress.step)
+            remarks.append(f"the resumed run is marked approximate: {text}")
+        for remark in remarks:
             screen.say(remark)
-        if resumed is not None:
-            here = provenance.of_process()
-            recorder.event("resumed", here["command"], resume_from, {**here, **execution.as_dict()})
-            reasons = complaints if loaded is None else []
-            if loaded is not None:
-                reasons = _differences(loaded.fingerprint, fingerprint)
-                if not loop.restore(loaded):
-                    reasons.append("the open episode did not repeat itself")
-            if reasons and loaded is not None:
-                runs.set_status(db, run_id, "running", exactness="approximate")
-                recorder.event("approximate", "; ".join(reasons), resume_from)
-                screen.say(f"the resumed run is marked approximate: {'; '.join(reasons)}")
-        with context:
+        with shown:
             loop.run()
+        if not settings.keep_replay:
+            checkpoints.drop_replay()
 
-    _finish(body, recorder, stop, run_id, db.location)
-    if not settings.keep_replay:
-        checkpoints.drop_replay()
+    _finish(body, recorder, stop, name, _resume_command(db, name))
 
 
-def _finish(body: Callable[[], None], recorder: Recorder, stop: Stop, run_id: str, location: str) -> None:
+def _finish(body: Callable[[], None], recorder: Recorder, stop: Stop, name: str, again: str) -> None:
     """Runs `body` and closes the record with the status that it ended in."""
-    name = run_id[:6]
-    again = f"dapo resume {name}" + ("" if location == "runs.db" else f" --db {location}")
     try:
         body()
-    except StoppedBySignal as error:
-        assert stop.requested is not None
-        recorder.close("interrupted", "Ctrl-C" if stop.requested == 2 else "SIGTERM")
-        raise Interrupted(f"interrupted, checkpoint saved; continue with: {again}", stop.requested) from error
-    except KeyboardInterrupt as error:
-        recorder.close("interrupted", "Ctrl-C twice")
-        raise Interrupted(f"interrupted without a checkpoint of this moment; continue with: {again}") from error
+    except (StoppedBySignal, KeyboardInterrupt) as error:
+        signum = stop.requested or signal.SIGINT
+        word = "SIGTERM" if signum == signal.SIGTERM else "Ctrl-C"
+        saved = isinstance(error, StoppedBySignal)
+        recorder.close("interrupted", word if saved else f"{word} twice")
+        state = "checkpoint saved" if saved else "without a checkpoint of this moment"
+        raise Interrupted(f"interrupted, {state}; continue with: {again}", signum) from error
     except Diverged as error:
         recorder.close("diverged", str(error))
         raise RunFailed(f"run {name} diverged: {error}; its record is kept (dapo show {name})") from error
-    except StoreError:
-        raise  # the record cannot be written: a dead process is the true status
+    except StoreError as error:
+        with suppress(StoreError):  # where not even this can be written, a dead process is the true status
+            recorder.close("interrupted", str(error))
+        raise CannotWrite(f"{error}; then continue with: {again}") from error
     except Exception as error:
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"[:LONGEST_REASON]
         recorder.event("traceback", reason, data={"traceback": traceback.format_exc()})
         recorder.close("failed", reason)
         raise RunFailed(f"run {name} failed: {reason} (dapo show {name} has the traceback)") from error
     recorder.close("completed")
+
+
+def _resume_command(db: Database, name: str) -> str:
+    if db.location == database_location(None):
+        return f"dapo resume {name}"
+    if db.path is None:  # its URL may hold a password
+        return f"dapo resume {name} with the same --db"
+    return f"dapo resume {name} --db {shlex.quote(db.location)}"
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

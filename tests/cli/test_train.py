@@ -89,6 +89,7 @@ def test_a_dry_run_shows_where_values_come_from(dapo: Callable[..., Any]) -> Non
         ("--algo sac --env Pendulum-v1 --set gamma=1.5", ["gamma", "≥ 0 and < 1"]),
         ("--algo sac --env Pendulum-v1 --steps many", ["many", "whole number"]),
         ("--algo sac --env Pendulum-v1 --steps 1.5", ["1.5", "whole number"]),
+        ("--algo sac --env Pendulum-v1 --steps 1e20", ["steps", "whole number"]),
         ("--algo sac --env Pendulum-v1 --steps -5", ["steps", "≥ 1"]),
         ("--algo sac --env Pendulum-v1 --stepz 5", ["--stepz"]),
         ("--algo sac --env Pendulum-v1 --device tpu", ["device", "auto | cpu | cuda"]),
@@ -181,6 +182,14 @@ def test_mujoco_is_quiet(tmp_path: Path, env: str) -> None:
     process = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert process.stderr == ""
     assert sorted(path.name for path in tmp_path.iterdir()) == ["runs.db", "runs.db.files"]
+
+
+def test_a_return_that_is_not_finite_is_shown() -> None:
+    from dapo_cli.commands._closing import _spread
+
+    assert _spread([float("nan"), 1.0]) == "nan"
+    assert _spread([1.0, 3.0]) == "2.00 ± 1.41"
+    assert _spread([]) == "–"
 
 
 def test_algos_lists_all_and_describes_each(dapo: Callable[..., Any], refused: Callable[..., str]) -> None:

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 
 from dapo_cli import config
 from dapo_cli.errors import BadInput, DapoError, Interrupted, RunFailed
-from dapo_cli.training import loop, session
+from dapo_cli.training import live, loop, session
 from store import runs
 from store.errors import RunBusy
 from store.session import Database
@@ -207,6 +207,37 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(
     assert record(other, run_id) == whole
 
 
+def test_a_run_whose_checkpoints_are_gone_is_not_started_again_in_silence(
+    db: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, 500)
+        with pytest.raises(Interrupted):
+            train(db)
+    folder = Path(f"{db}.files") / only_run(db)
+    (folder / "checkpoints").rename(folder / "elsewhere")
+    with pytest.raises(BadInput, match=r"unusable.*bring .*checkpoints back"):
+        session.resume(db, only_run(db))
+    (folder / "elsewhere").rename(folder / "checkpoints")
+    session.resume(db, only_run(db))
+    assert status(db, only_run(db)) == "completed"
+
+
+def test_a_run_killed_before_its_first_checkpoint_begins_again(db: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = record(db, train(db))
+    other = db.replace("runs", "early")
+
+    def die(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(session.Checkpoints, "save", die)
+        with pytest.raises(Interrupted, match="without a checkpoint"):
+            train(other)
+    session.resume(other, only_run(other))
+    assert record(other, only_run(other)) == whole
+
+
 def test_what_differs_from_the_checkpoint_is_said_and_marked(
     db: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -296,6 +327,22 @@ def test_an_environment_that_raises_fails_the_run(db: str) -> None:
     assert status(db, run_id) == "failed"
     ((data,),) = rows(db, "SELECT data FROM event WHERE kind = 'traceback'")
     assert "Traceback" in data
+    assert rows(db, "SELECT step FROM run") == [(39,)]
+
+
+def test_a_screen_that_has_gone_does_not_end_a_run(db: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(_: str) -> None:
+        raise BrokenPipeError
+
+    for name in ("info", "warning"):
+        monkeypatch.setattr(live.console, name, gone)
+    assert status(db, train(db, steps=300)) == "completed"
+
+
+def test_what_cannot_be_allocated_is_bad_input(db: str) -> None:
+    with pytest.raises(BadInput, match="lower buffer_size"):
+        train(db, "buffer_size=1e15")
+    assert list(Path(db).parent.iterdir()) == []
 
 
 def test_an_environment_that_returns_nan_ends_the_run(db: str) -> None:
