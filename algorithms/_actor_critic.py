@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch.func import grad_and_value
 from algorithms._critic import Critics
 from algorithms._hyperparameters import Hyperparameters
 from algorithms._optim import adam_init, adam_step
-from algorithms._policies import Draw, TanhGaussian
+from algorithms._policies import Draw, Gaussian, TanhGaussian
 from algorithms._types import Batch, Metrics, Spaces
 
 
@@ -55,16 +56,26 @@ class ActorCritic:
         return tau
 
 
-def critic_step(model: ActorCritic, state: Any, batch: Batch, noise: Tensor, c: Any) -> tuple[Any, Metrics]:
+Regulariser = Callable[[TanhGaussian, Gaussian, Draw], Tensor]
+
+
+def negative_entropy(policy: TanhGaussian, pi: Gaussian, draw: Draw) -> Tensor:  # noqa: ARG001
+    """Φ(π_s) = E_{a~π} log π(a|s), (B,), from the draw. Another mirror map's Φ may be a closed form of π."""
+    return policy.expectation(draw, draw.log_prob)
+
+
+def critic_step(
+    model: ActorCritic, state: Any, batch: Batch, noise: Tensor, c: Any, regulariser: Regulariser = negative_entropy
+) -> tuple[Any, Metrics]:
     """One step on the critics' squared Bellman error, then their targets follow. Eq. 5 to 6 of arXiv:1812.05905.
 
-    y = r + γ (1 - terminated) (Q̄(s', a') - τ log π(a'|s')), a' ~ π(·|s') from the first of the K noise samples.
+    y = r + γ (1 - terminated) (E_{a'~π} Q̄(s', a') - τ Φ(π_{s'})), a' from the first of the K noise samples.
     """
     s, a, r, s2, bootstrap = batch
-    tau = model.temperature(state, c)
-    next_draw = model.policy.draw(model.policy.distribution(state.actor, s2), noise[0])
-    next_q = model.critic.of_draw(state.target_critic, s2, next_draw)
-    next_v = model.policy.expectation(next_draw, next_q - tau * next_draw.log_prob)
+    pi = model.policy.distribution(state.actor, s2)
+    draw = model.policy.draw(pi, noise[0])
+    next_q = model.policy.expectation(draw, model.critic.of_draw(state.target_critic, s2, draw))
+    next_v = next_q - model.temperature(state, c) * regulariser(model.policy, pi, draw)
     y = r + c.gamma * bootstrap * next_v  # (B,)
 
     def loss(critic: Tensor) -> tuple[Tensor, Tensor]:
@@ -78,12 +89,14 @@ def critic_step(model: ActorCritic, state: Any, batch: Batch, noise: Tensor, c: 
     return new, {"critic_loss": value, "q": q_mean}
 
 
-def temperature_step(model: ActorCritic, state: Any, draw: Draw, c: Any) -> tuple[Any, Metrics]:
-    """One step on an automatic temperature, Eq. 18 of arXiv:1812.05905 in log τ; none if it is fixed."""
-    entropy = -model.policy.expectation(draw, draw.log_prob).mean()
-    metrics = {"temperature": model.temperature(state, c), "entropy": entropy}
+def temperature_step(model: ActorCritic, state: Any, phi: Tensor, phi_target: Tensor, c: Any) -> tuple[Any, Metrics]:
+    """One step on an automatic temperature, none on a fixed one: τ rises while the mean Φ(π) is above its target.
+
+    For the negative entropy this is Eq. 18 of arXiv:1812.05905 in log τ. `phi` and `phi_target` are 0-dim.
+    """
+    metrics = {"temperature": model.temperature(state, c)}
     if model.config.temperature != "auto":
         return state, metrics
-    gradient = entropy - c.target_entropy
+    gradient = phi_target - phi
     log_temperature, adam = adam_step(state.log_temperature, gradient, state.temperature_adam, c.learning_rate)
     return state._replace(log_temperature=log_temperature, temperature_adam=adam), metrics

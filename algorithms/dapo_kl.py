@@ -95,9 +95,11 @@ def policy_step(model: ActorCritic, state: State, batch: Batch, noise: Tensor, c
 
     gradient, (value, parts) = grad_and_value(loss, has_aux=True)(state.actor)
     actor, adam = adam_step(state.actor, gradient, state.actor_adam, c.learning_rate)
-    new, metrics = temperature_step(model, state._replace(actor=actor, actor_adam=adam), parts.draw, c)
+    entropy = -model.policy.expectation(parts.draw, parts.draw.log_prob).mean()
+    new = state._replace(actor=actor, actor_adam=adam)
+    new, metrics = temperature_step(model, new, -entropy, -c.target_entropy, c)
     eta = c.beta / (tau * (1 - c.beta))
-    return new, {"actor_loss": value, "kl_old": parts.kl_old, "eta": eta, **metrics}
+    return new, {"actor_loss": value, "entropy": entropy, "kl_old": parts.kl_old, "eta": eta, **metrics}
 
 
 PHASES = {"policy": policy_step}

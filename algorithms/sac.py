@@ -62,8 +62,10 @@ def policy_step(model: ActorCritic, state: State, batch: Batch, noise: Tensor, c
 
     gradient, (value, draw) = grad_and_value(loss, has_aux=True)(state.actor)
     actor, adam = adam_step(state.actor, gradient, state.actor_adam, c.learning_rate)
-    new, metrics = temperature_step(model, state._replace(actor=actor, actor_adam=adam), draw, c)
-    return new, {"actor_loss": value, **metrics}
+    entropy = -model.policy.expectation(draw, draw.log_prob).mean()
+    new = state._replace(actor=actor, actor_adam=adam)
+    new, metrics = temperature_step(model, new, -entropy, -c.target_entropy, c)
+    return new, {"actor_loss": value, "entropy": entropy, **metrics}
 
 
 PHASES = {"policy": policy_step}

@@ -152,20 +152,6 @@ def set_status(db: Database, run_id: str, status: str, reason: str | None = None
         session.execute(update(Run).where(Run.id == run_id).values(_encode_run(values)))
 
 
-def add_event(
-    db: Database,
-    run_id: str,
-    kind: str,
-    message: str,
-    *,
-    step: int | None = None,
-    data: dict[str, Any] | None = None,
-) -> None:
-    """Record something that happened to a run. While a Recorder has the run, use its `event`."""
-    with db.transaction() as session:
-        _insert_event(session, run_id, kind, message, step, data)
-
-
 def events(db: Database, run_id: str) -> list[dict[str, Any]]:
     """What happened to a run, oldest first: dicts of `created_at`, `step`, `kind`, `message` and `data` (decoded)."""
     columns = (Event.created_at, Event.step, Event.kind, Event.message, Event.data)

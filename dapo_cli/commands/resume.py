@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from dapo_cli.options import Db, Json, Run
 
 
-def resume(run: Run, db: Db = None, as_json: Json = False) -> None:
+def resume(
+    run: Run,
+    db: Db = None,
+    modules: Annotated[
+        list[str] | None,
+        typer.Option("--import", metavar="MODULE", help="Allow this module of the run's environment. Repeatable."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Train an interrupted run on to its end, from its last checkpoint and with its own settings."""
     from dapo_cli.commands._closing import print_closing
     from dapo_cli.project_file import database_location
     from dapo_cli.training import session
 
     location = database_location(db)
-    print_closing(location, session.resume(location, run), as_json)
+    print_closing(location, session.resume(location, run, modules or ()), as_json)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import warnings
 from typing import Any
 
@@ -61,12 +62,18 @@ class Environment:
 
 
 def make(env_id: str, **kwargs: Any) -> gymnasium.Env[Any, Any]:
-    """The Gymnasium environment of that id, without the notices that a user of `*-v4` cannot act on."""
+    """The Gymnasium environment of that id, without the notices that a user of `*-v4` cannot act on.
+
+    `module:Env-v0` imports the module first, so such an id must come from the user and never from a database alone.
+    """
+    module, _, name = env_id.rpartition(":")
+    if module:
+        import_module(module)
     try:
-        spec = gymnasium.spec(env_id)
-    except (GymnasiumError, ImportError, ValueError) as error:
+        spec = gymnasium.spec(name)
+    except (GymnasiumError, ValueError) as error:
         names = [name for name in gymnasium.registry if "/" not in name]
-        raise BadInput(f"unknown environment '{env_id}': {did_you_mean(env_id, names)}") from error
+        raise BadInput(f"unknown environment '{env_id}': {did_you_mean(name, names)}") from error
     if "mujoco" in str(spec.entry_point):
         _hush_mujoco()
     with warnings.catch_warnings():
@@ -76,6 +83,15 @@ def make(env_id: str, **kwargs: Any) -> gymnasium.Env[Any, Any]:
         except Exception as error:  # whatever the environment's own code raises
             cause = " ".join(str(error).split()) or type(error).__name__
             raise BadInput(f"cannot make {env_id}: {cause}") from error
+
+
+def import_module(name: str) -> None:
+    """Imports a module that registers environments; raises BadInput if that fails."""
+    try:
+        importlib.import_module(name)
+    except Exception as error:  # whatever the module's own code raises
+        cause = " ".join(str(error).split())
+        raise BadInput(f"cannot import '{name}' ({cause}): install it where dapo is, or correct the name") from error
 
 
 def _hush_mujoco() -> None:

@@ -6,7 +6,7 @@ import json
 import shlex
 import signal
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from typing import Any, NamedTuple
 
@@ -75,12 +75,18 @@ def start(config: RunConfig, location: str) -> str:
     return run_id
 
 
-def resume(location: str, prefix: str) -> str:
-    """Trains an interrupted run on to its end, from its newest usable checkpoint; otherwise like `start`."""
+def resume(location: str, prefix: str, modules: Sequence[str] = ()) -> str:
+    """Trains an interrupted run on to its end, from its newest usable checkpoint; otherwise like `start`.
+
+    `modules` are those that the user allows to be imported for the run's environment (`module:Env-v0`).
+    """
     with Database.read(location) as db:  # bad input must not create or upgrade anything
         run_id = runs.resolve(db, prefix)
         run = _resumable(db, run_id)
         config = configuration.restore(run, runs.hyperparameters(db, run_id))
+    module = config.settings.env.rpartition(":")[0]
+    if module and module not in modules:  # a database must not make us run code
+        raise BadInput(f"this run's environment is in the module '{module}': if you trust it, add --import {module}")
     with ExitStack() as stack:
         execution = Execution.pinned(run, config)
         trainee = _make(stack, config, execution)

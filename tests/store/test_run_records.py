@@ -18,6 +18,7 @@ from store.errors import AmbiguousRun, RunBusy, RunNotFound
 from store.liveness import dead_runs, status_expression
 from store.locks import RunLock
 from store.models import Base, Run
+from store.recorder import Recorder
 
 LONG_AGO = (datetime.now(UTC) - timedelta(seconds=90)).isoformat().replace("+00:00", "Z")
 
@@ -214,8 +215,9 @@ def test_checkpoints_newest_first(make_run, database):
 
 def test_events_in_order_with_their_data(make_run, database):
     run_id = make_run()
-    runs.add_event(database, run_id, "resumed", "from step 10", step=10, data={"host": "there"})
-    runs.add_event(database, run_id, "interrupted", "SIGTERM")
+    recorder = Recorder(database, run_id)
+    recorder.event("resumed", "from step 10", 10, {"host": "there"})
+    recorder.close("interrupted", "SIGTERM")
     assert [(e["kind"], e["step"], e["data"]) for e in runs.events(database, run_id)] == [
         ("created", None, None),
         ("resumed", 10, {"host": "there"}),

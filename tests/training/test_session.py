@@ -283,6 +283,26 @@ def test_a_run_cannot_be_resumed_twice_at_once_nor_when_it_is_complete(
         session.resume(db, run_id)
 
 
+def test_a_database_alone_makes_nothing_be_imported(db: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "planted_module.py").write_text(
+        "import gymnasium\n"
+        "entry = 'gymnasium.envs.classic_control.pendulum:PendulumEnv'\n"
+        "gymnasium.register('Planted-v0', entry_point=entry, max_episode_steps=50)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, 160)
+        with pytest.raises(Interrupted):
+            train(db, env="planted_module:Planted-v0", steps=200)
+    monkeypatch.delitem(sys.modules, "planted_module")
+    with pytest.raises(BadInput, match="--import planted_module"):
+        session.resume(db, only_run(db))
+    assert "planted_module" not in sys.modules
+    gymnasium.registry.pop("Planted-v0")
+    session.resume(db, only_run(db), ["planted_module"])
+    assert status(db, only_run(db)) == "completed"
+
+
 def test_divergence_is_a_result(db: str) -> None:
     with pytest.raises(RunFailed, match="diverged") as caught:
         train(db, "learning_rate=1e30")
@@ -357,7 +377,7 @@ def test_an_environment_that_returns_nan_ends_the_run(db: str) -> None:
         ("HalfCheeta-v4", ["did you mean", "HalfCheetah-v4"]),
         ("Finite-v0", ["Discrete", "Box"]),
         ("FrozenLake-v1", ["FlattenObservation"]),
-        ("no_such_module:Env-v0", ["no_such_module:Env-v0"]),
+        ("no_such_module:Env-v0", ["cannot import 'no_such_module'"]),
     ],
 )
 def test_nothing_is_written_for_an_environment_that_cannot_be_trained_on(db: str, env: str, words: list[str]) -> None:
