@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from torch import Tensor
 
 import algorithms
 from algorithms import dapo_kl, sac
 from algorithms._actor_critic import ActorCritic
 from dapo_cli import config
+from dapo_cli.errors import RunFailed
 from dapo_cli.training import session
 from store.session import Database
 from store.summaries import final_training
@@ -75,6 +76,10 @@ def test_half_cheetah_learns(tmp_path: Path, algo: str) -> None:
 def test_half_cheetah_is_not_learned_with_a_flipped_policy_gradient(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    torch.compiler.reset()
+    """The mutant gets the same budget: after fewer steps a correct algorithm would be below the threshold, too."""
     monkeypatch.setitem(dapo_kl.PHASES, "policy", flipped(dapo_kl.PHASES["policy"]))
-    assert train(tmp_path, "dapo-kl", CHEETAH | {"steps": 12_000}, [], window=5) < 0
+    try:
+        score = train(tmp_path, "dapo-kl", CHEETAH, [], window=5)
+    except RunFailed:  # a mutant may as well diverge
+        score = -math.inf
+    assert score < CHEETAH_THRESHOLD
