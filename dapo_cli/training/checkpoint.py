@@ -94,16 +94,17 @@ class Checkpoints:
         )
         self._prune()
 
-    def load(self, learner: Learner) -> tuple[Loaded | None, list[str]]:
+    def load(self, learner: Learner, with_replay: bool = True) -> tuple[Loaded | None, list[str]]:
         """Restores the newest usable checkpoint into the learner, None if the run has none; also what was unusable.
 
         Unusable ones are forgotten once an older one is restored. BadInput if there are some and none is usable.
+        Without its replay, which a completed run has dropped, a learner can act and cannot go on learning.
         """
         complaints: list[str] = []
         unusable: list[dict[str, Any]] = []
         for row in runs.checkpoints(self._db, self._run_id):
             try:
-                loaded = self._load(row, learner)
+                loaded = self._load(row, learner, with_replay)
             except Unusable as error:
                 complaints.append(f"checkpoint at step {row['step']} is unusable: {error}")
                 unusable.append(row)
@@ -137,7 +138,7 @@ class Checkpoints:
         self._segments.append({"file": file.name, "start": start, "stop": total, "sha256": _sha256(file)})
         return file.stat().st_size
 
-    def _load(self, row: dict[str, Any], learner: Learner) -> Loaded:
+    def _load(self, row: dict[str, Any], learner: Learner, with_replay: bool) -> Loaded:
         folder = self._folder / row["path"]
         manifest = json.loads(_verified(folder / "manifest.json", row["sha256"]))
         if manifest["format"] != FORMAT:
@@ -145,7 +146,8 @@ class Checkpoints:
         files = {name: folder / name for name in manifest["files"]}
         for name, file in files.items():
             _verified(file, manifest["files"][name])
-        segments = [(self._folder / "replay" / s["file"], s) for s in manifest["replay"]]
+        listed = manifest["replay"] if with_replay else []
+        segments = [(self._folder / "replay" / s["file"], s) for s in listed]
         for file, segment in segments:
             _verified(file, segment["sha256"])
         tensors = load_file(files["tensors.safetensors"])
@@ -155,7 +157,7 @@ class Checkpoints:
             raise Unusable(f"it does not fit this dapo's {row['path']}: {error}") from error
         for file, segment in segments:
             learner.replay.write(segment["start"], load_file(file)["rows"])
-        self._segments = manifest["replay"]
+        self._segments = listed
         return Loaded(manifest["step"], manifest["loop"], tensors, manifest["fingerprint"])
 
     def _remove(self, rows: list[dict[str, Any]]) -> None:
