@@ -36,6 +36,10 @@ Runs = Annotated[
     list[str],
     typer.Argument(metavar="RUN...", help="Runs: ids or unique prefixes.", autocompletion=completion.runs),
 ]
+Modules = Annotated[
+    list[str] | None,
+    typer.Option("--import", metavar="MODULE", help="Allow this module of the run's environment. Repeatable."),
+]
 
 
 def keys(option: str, text: str) -> list[str]:

@@ -41,6 +41,12 @@ def final_training(
     return _means(db, query, where)
 
 
+def evaluation_at(db: Database, run_id: str, step: int) -> list[tuple[float, int]]:
+    """Return and length of each episode of the run's evaluation with mean actions at `step`; empty if there is none."""
+    with db.connect() as session:
+        return _evaluation(session, run_id, step)
+
+
 def latest(db: Database, run_id: str, *, episodes: int = 100) -> dict[str, Any]:
     """Where a run stands.
 
@@ -71,9 +77,14 @@ def _last_evaluation(session: Session, run_id: str) -> dict[str, Any] | None:
     step = session.scalar(select(func.max(Evaluation.step)).where(of_run))
     if step is None:
         return None
-    query = select(Evaluation.return_, Evaluation.return_kind).where(of_run, Evaluation.step == step)
+    return {"step": step, "returns": [return_ for return_, _ in _evaluation(session, run_id, step)]}
+
+
+def _evaluation(session: Session, run_id: str, step: int) -> list[tuple[float, int]]:
+    of_it = and_(Evaluation.run_id == run_id, Evaluation.actions == "mean", Evaluation.step == step)
+    query = select(Evaluation.return_, Evaluation.return_kind, Evaluation.length).where(of_it)
     rows = session.execute(query.order_by(Evaluation.number))
-    return {"step": step, "returns": [join_number(value, kind) for value, kind in rows]}
+    return [(join_number(value, kind), length) for value, kind, length in rows]
 
 
 def _last_metrics(session: Session, run_id: str) -> dict[str, float]:

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
-from dapo_cli.options import Db, Json, Run
+from dapo_cli.options import Db, Json, Modules, Run
 
 
 def resume(
     run: Run,
     db: Db = None,
-    modules: Annotated[
-        list[str] | None,
-        typer.Option("--import", metavar="MODULE", help="Allow this module of the run's environment. Repeatable."),
-    ] = None,
+    modules: Modules = None,
     as_json: Json = False,
 ) -> None:
     """Train an interrupted run on to its end, from its last checkpoint and with its own settings."""

@@ -12,13 +12,16 @@ from dapo_cli.errors import BadInput
 
 
 class BoxActions:
-    """Continuous actions: each coordinate of [-1, 1] is stretched onto the bounds of the Box."""
+    """Continuous actions: each coordinate of [-1, 1] is stretched onto the bounds of the Box.
+
+    The environment's action is `centre + half * action`, both (size,) in float64, in the Box's `shape` and `dtype`.
+    """
 
     def __init__(self, space: spaces.Box) -> None:
         low, high = space.low.astype(np.float64), space.high.astype(np.float64)
         self.size = int(np.prod(space.shape))
-        self._shape, self._dtype = space.shape, space.dtype
-        self._centre, self._half = ((high + low) / 2).ravel(), ((high - low) / 2).ravel()
+        self.shape, self.dtype = space.shape, space.dtype
+        self.centre, self.half = ((high + low) / 2).ravel(), ((high - low) / 2).ravel()
         self._as_is = bool(
             np.all(low == -1) and np.all(high == 1) and space.dtype == np.float32 and len(space.shape) == 1
         )
@@ -27,7 +30,7 @@ class BoxActions:
         """The environment's action for a normalised one of shape (size,)."""
         if self._as_is:
             return action
-        return (self._centre + self._half * action).astype(self._dtype).reshape(self._shape)
+        return (self.centre + self.half * action).astype(self.dtype).reshape(self.shape)
 
 
 def actions_of(space: spaces.Space[Any], env_id: str) -> BoxActions:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import gymnasium
@@ -25,10 +26,11 @@ class Environment:
 
     Episode n of a stream always begins from the same seed, whatever happened before it, so that a resumed run can
     rebuild its open episode by replaying its actions. Raises BadInput for an environment that cannot be trained on.
+    With `filmed` it can be rendered; it plays the same.
     """
 
-    def __init__(self, env_id: str, seed: int, stream: int) -> None:
-        self._env = make(env_id)
+    def __init__(self, env_id: str, seed: int, stream: int, *, filmed: bool = False) -> None:
+        self._env = make(env_id, **({"render_mode": "rgb_array"} if filmed else {}))
         space = self._env.observation_space
         if not isinstance(space, spaces.Box) or len(space.shape) != 1:
             self.close()
@@ -38,11 +40,11 @@ class Environment:
                 "wrap it in gymnasium.wrappers.FlattenObservation"
             )
         try:
-            self._actions = actions_of(self._env.action_space, env_id)
+            self.actions = actions_of(self._env.action_space, env_id)
         except BadInput:
             self.close()
             raise
-        self.spaces = Spaces(space.shape[0], self._actions.size)
+        self.spaces = Spaces(space.shape[0], self.actions.size)
         self._seed = (seed, stream)
 
     def reset(self, *episode: int) -> NDArray[Any]:
@@ -53,8 +55,17 @@ class Environment:
 
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[Any], float, bool, bool]:
         """Observation (S,), reward, terminated, truncated after a normalised action (A,)."""
-        observation, reward, terminated, truncated, _ = self._env.step(self._actions.to_environment(action))
+        observation, reward, terminated, truncated, _ = self._env.step(self.actions.to_environment(action))
         return observation, float(reward), bool(terminated), bool(truncated)
+
+    def render(self) -> NDArray[np.uint8]:
+        """The current state as an image (height, width, 3). Raises whatever the environment's renderer raises."""
+        return np.asarray(self._env.render(), dtype=np.uint8)
+
+    @property
+    def frames_per_second(self) -> float:
+        """How many steps make a second, as the environment says."""
+        return float(self._env.metadata.get("render_fps") or 30)
 
     def close(self) -> None:
         """Frees what the environment holds."""
@@ -78,11 +89,19 @@ def make(env_id: str, **kwargs: Any) -> gymnasium.Env[Any, Any]:
         _hush_mujoco()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r".*environment .* is out of date", category=DeprecationWarning)
+        warnings.filterwarnings("ignore", message=r".*render_mode.* that is not in the possible")  # it fails, or it works
         try:
             return gymnasium.make(spec, disable_env_checker=True, **kwargs)
         except Exception as error:  # whatever the environment's own code raises
             cause = " ".join(str(error).split()) or type(error).__name__
             raise BadInput(f"cannot make {env_id}: {cause}") from error
+
+
+def require_permission(env_id: str, modules: Sequence[str]) -> None:
+    """Raises BadInput if making this environment would import a module that is not among those the user allows."""
+    module = env_id.rpartition(":")[0]
+    if module and module not in modules:  # a database must not make us run code
+        raise BadInput(f"this run's environment is in the module '{module}': if you trust it, add --import {module}")
 
 
 def import_module(name: str) -> None:

@@ -84,9 +84,7 @@ def resume(location: str, prefix: str, modules: Sequence[str] = ()) -> str:
         run_id = runs.resolve(db, prefix)
         run = _resumable(db, run_id)
         config = configuration.restore(run, runs.hyperparameters(db, run_id))
-    module = config.settings.env.rpartition(":")[0]
-    if module and module not in modules:  # a database must not make us run code
-        raise BadInput(f"this run's environment is in the module '{module}': if you trust it, add --import {module}")
+    envs.require_permission(config.settings.env, modules)
     with ExitStack() as stack:
         execution = Execution.pinned(run, config)
         trainee = _make(stack, config, execution)
