@@ -41,16 +41,20 @@ class Selection:
 
 def select(database: Database, where: str | None = None) -> Selection:
     """The runs that match the filter `where` (None: all), completed ones with their final return, oldest first."""
-    rows, _ = select_runs(database, where=where, sort="created_at")
-    settings = settings_of(database, [row["id"] for row in rows])
     runs: list[dict[str, Any]] = []
     left_out: Counter[str] = Counter()
-    for row in rows:
-        if row["status"] != "completed":
-            left_out[row["status"]] += 1
-        elif row["final"] is None:
+    for run in matching(database, where):
+        if run["status"] != "completed":
+            left_out[run["status"]] += 1
+        elif run["final"] is None:
             left_out[NO_EVALUATION] += 1
         else:
-            own = settings[row["id"]]
-            runs.append({**own, **row, "settings": sorted(own)})
+            runs.append(run)
     return Selection(runs, left_out)
+
+
+def matching(database: Database, where: str | None = None) -> list[dict[str, Any]]:
+    """Every run that matches the filter `where` (None: all), in any state, as `Selection.runs` has them."""
+    rows, _ = select_runs(database, where=where, sort="created_at")
+    settings = settings_of(database, [row["id"] for row in rows])
+    return [{**settings[row["id"]], **row, "settings": sorted(settings[row["id"]])} for row in rows]

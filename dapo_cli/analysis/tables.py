@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -36,12 +36,12 @@ class Table:
     @property
     def row_labels(self) -> list[Label]:
         """Sorted: numbers by value, then text, then None."""
-        return sorted({row for row, _ in self.cells}, key=_order)
+        return sorted({row for row, _ in self.cells}, key=label_order)
 
     @property
     def col_labels(self) -> list[Label]:
         """Sorted as the row labels are."""
-        return sorted({col for _, col in self.cells}, key=_order)
+        return sorted({col for _, col in self.cells}, key=label_order)
 
     def records(self) -> list[dict[str, Any]]:
         """One object a cell, in the order of rows and columns: its keys, n, mean, std, low, high."""
@@ -53,43 +53,64 @@ class Table:
 
     def notes(self, option: str = "") -> list[str]:
         """What a reader must know before believing the numbers; `option` is where another key can be named."""
-        notes = []
-        if self.pooled:
-            remedy = f": add a key to {option}, or filter with --where" if option else ""
-            notes.append(f"runs that differ in {', '.join(self.pooled)} share a cell{remedy}")
-        if self.repeated_seeds:
-            notes.append("several equal runs of one seed share a cell, which makes the spread too small")
-        return [*notes, *self.remarks]
+        return [*sharing_notes(self.pooled, self.repeated_seeds, "cell", option), *self.remarks]
 
 
 def pivot(selection: Selection, rows: Sequence[str], cols: Sequence[str]) -> Table:
-    """Group the runs of a selection by row and column keys.
+    """Group the runs of a selection by row and column keys."""
+    groups = group(selection, [*rows, *cols])
+    pooled, repeated = sharing(groups.values())
+    return Table(
+        rows=tuple(rows),
+        cols=tuple(cols),
+        cells={
+            (label[: len(rows)], label[len(rows) :]): summarize([run["final"] for run in runs])
+            for label, runs in groups.items()
+        },
+        pooled=pooled,
+        repeated_seeds=repeated,
+        remarks=tuple(selection.notes()),
+    )
 
-    With the key `tag` a run counts in the cell of each of its tags.
-    """
-    keys = [*rows, *cols]
+
+def group(selection: Selection, keys: Sequence[str]) -> dict[Label, list[Mapping[str, Any]]]:
+    """The runs of a selection by their values of `keys`; with the key `tag` a run counts for each of its tags."""
     groups: dict[Label, list[Mapping[str, Any]]] = {}
     for run in selection.runs:
         values = [(run["tags"] or [None]) if key == "tag" else [_key(run.get(key))] for key in keys]
         for label in product(*values):
             groups.setdefault(label, []).append(run)
+    return groups
+
+
+def sharing(groups: Iterable[Sequence[Mapping[str, Any]]]) -> tuple[tuple[str, ...], bool]:
+    """The settings in which runs of one group differ, and whether some group holds equal runs of one seed."""
     pooled: set[str] = set()
     repeated = False
-    for group in groups.values():
-        differing = _differing(group)
+    for runs in groups:
+        differing = _differing(runs)
         pooled |= differing
-        repeated |= not differing and len({run["seed"] for run in group}) < len(group)
-    return Table(
-        rows=tuple(rows),
-        cols=tuple(cols),
-        cells={
-            (label[: len(rows)], label[len(rows) :]): summarize([run["final"] for run in group])
-            for label, group in groups.items()
-        },
-        pooled=tuple(sorted(pooled)),
-        repeated_seeds=repeated,
-        remarks=tuple(selection.notes()),
-    )
+        repeated |= not differing and len({run["seed"] for run in runs}) < len(runs)
+    return tuple(sorted(pooled)), repeated
+
+
+def sharing_notes(pooled: Sequence[str], repeated_seeds: bool, place: str, option: str = "") -> list[str]:
+    """What `sharing` found, in words: `place` is what the runs share, `option` where another key can be named."""
+    notes = []
+    if pooled:
+        remedy = f": add a key to {option}, or filter with --where" if option else ""
+        notes.append(f"runs that differ in {', '.join(pooled)} share a {place}{remedy}")
+    if repeated_seeds:
+        notes.append(f"several equal runs of one seed share a {place}, which makes the spread too small")
+    return notes
+
+
+def label_order(label: Label) -> list[tuple[int, float, str]]:
+    """The sort key of labels: numbers by value, then text, then None."""
+    return [
+        (2, 0.0, "") if value is None else (1, 0.0, value) if isinstance(value, str) else (0, float(value), "")
+        for value in label
+    ]
 
 
 def label_text(key: str, value: Key) -> str:
@@ -129,10 +150,3 @@ def _key(value: Any) -> Key:
     if isinstance(value, list):
         return json.dumps(value)
     return "nan" if isinstance(value, float) and math.isnan(value) else value
-
-
-def _order(label: Label) -> list[tuple[int, float, str]]:
-    return [
-        (2, 0.0, "") if value is None else (1, 0.0, value) if isinstance(value, str) else (0, float(value), "")
-        for value in label
-    ]

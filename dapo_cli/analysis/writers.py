@@ -6,7 +6,6 @@ import csv
 import html
 import io
 import math
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 from dapo_cli.analysis.statistics import Summary
 from dapo_cli.analysis.tables import Label, Table, cell_text, key_text, label_text
 from dapo_cli.console import json_text, visible
-from dapo_cli.errors import BadInput
+from dapo_cli.files import write_files
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -84,18 +83,7 @@ FORMATS: dict[str, Callable[[Table], str]] = {
 
 def write_aside(path: Path, text: str) -> None:
     """Write `text` to `path` whole or not at all; raises BadInput where that is impossible."""
-    place = path.resolve()
-    if place.exists() and not place.is_file():
-        raise BadInput(f"cannot write {path}: it is a folder or a device: choose another place with --out")
-    aside = place.with_name(f".{place.name}.{os.getpid()}")
-    try:
-        try:
-            aside.write_text(text, encoding="utf-8", newline="\n")
-            aside.replace(place)
-        finally:
-            aside.unlink(missing_ok=True)
-    except OSError as error:
-        raise BadInput(f"cannot write {path}: {error.strerror}: choose another place with --out") from error
+    write_files({path: text.encode("utf-8")})
 
 
 def _grid(
