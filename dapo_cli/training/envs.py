@@ -89,7 +89,8 @@ def make(env_id: str, **kwargs: Any) -> gymnasium.Env[Any, Any]:
         _hush_mujoco()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r".*environment .* is out of date", category=DeprecationWarning)
-        warnings.filterwarnings("ignore", message=r".*render_mode.* that is not in the possible")  # it fails, or it works
+        # A render mode that an environment does not name either works all the same or is refused by its own code.
+        warnings.filterwarnings("ignore", message=r".*render_mode.* that is not in the possible")
         try:
             return gymnasium.make(spec, disable_env_checker=True, **kwargs)
         except Exception as error:  # whatever the environment's own code raises
