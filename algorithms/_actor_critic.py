@@ -56,12 +56,12 @@ class ActorCritic:
         return tau
 
 
-Regulariser = Callable[[TanhGaussian, Gaussian, Draw], Tensor]
+Regulariser = Callable[[ActorCritic, Gaussian, Draw], Tensor]
 
 
-def negative_entropy(policy: TanhGaussian, pi: Gaussian, draw: Draw) -> Tensor:  # noqa: ARG001
+def negative_entropy(model: ActorCritic, pi: Gaussian, draw: Draw) -> Tensor:  # noqa: ARG001
     """Φ(π_s) = E_{a~π} log π(a|s), (B,), from the draw. Another mirror map's Φ may be a closed form of π."""
-    return policy.expectation(draw, draw.log_prob)
+    return model.policy.expectation(draw, draw.log_prob)
 
 
 def critic_step(
@@ -75,7 +75,7 @@ def critic_step(
     pi = model.policy.distribution(state.actor, s2)
     draw = model.policy.draw(pi, noise[0])
     next_q = model.policy.expectation(draw, model.critic.of_draw(state.target_critic, s2, draw))
-    next_v = next_q - model.temperature(state, c) * regulariser(model.policy, pi, draw)
+    next_v = next_q - model.temperature(state, c) * regulariser(model, pi, draw)
     y = r + c.gamma * bootstrap * next_v  # (B,)
 
     def loss(critic: Tensor) -> tuple[Tensor, Tensor]:

@@ -31,7 +31,16 @@ class Critics:
         values = self.network(parameters, torch.cat([observation, action], dim=-1)).squeeze(-1)
         return values if self.network.copies > 1 else values[None]
 
+    def joint(self, parameters: Tensor, observation: Tensor, action: Tensor) -> Tensor:
+        """The critics' joint value (B,) of the actions (B, A)."""
+        values = self.of_action(parameters, observation, action)
+        return values.amin(0) if self.reduction == "min" else values.mean(0)
+
     def of_draw(self, parameters: Tensor, observation: Tensor, draw: Draw) -> Tensor:
         """The critics' joint value (B,) of the actions of a draw."""
-        values = self.of_action(parameters, observation, draw.action)
-        return values.amin(0) if self.reduction == "min" else values.mean(0)
+        return self.joint(parameters, observation, draw.action)
+
+    def of_draws(self, parameters: Tensor, observation: Tensor, draws: Draw) -> Tensor:
+        """The critics' joint values (K, B) of K actions for each of the observations (B, S)."""
+        many = observation.repeat(len(draws.action), 1)
+        return self.joint(parameters, many, draws.action.flatten(0, 1)).view(draws.log_prob.shape)

@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from algorithms._actor_critic import ActorCritic
+from algorithms._diagnostics import q_overestimation
 from algorithms._hyperparameters import Hyperparameters, coefficients
 from algorithms._replay import Replay
 from algorithms._types import Algorithm, Batch, Metrics, Spaces
 
 _compiled_steps = itertools.count()
-INIT, ACT, UPDATE = range(3)  # streams of random numbers, each its own generator derived from the run's seed
+DIAGNOSED_STATES, DIAGNOSED_ACTIONS = 64, 32
+INIT, ACT, UPDATE, DIAGNOSE = range(4)  # streams of random numbers, each its own generator derived from the run's seed
 
 
 def named_leaves(state: Any, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
@@ -38,8 +40,8 @@ def overwrite(state: Any, new: Any) -> None:
             buffer.copy_(value)
 
 
-def _seed(seed: int, stream: int) -> int:
-    return int(np.random.SeedSequence([seed, stream]).generate_state(1, np.uint64)[0] >> 1)
+def _seed(*stream: int) -> int:
+    return int(np.random.SeedSequence(stream).generate_state(1, np.uint64)[0] >> 1)
 
 
 class Learner:
@@ -59,6 +61,7 @@ class Learner:
         compiled: bool = False,
     ) -> None:
         self.algorithm = algorithm
+        self._seed = seed
         self.device = torch.device(device)
         self.model = ActorCritic.build(config, spaces)
         self.config: Any = self.model.config
@@ -69,6 +72,7 @@ class Learner:
         if self.device.type != "cpu":
             self._to_device()
         self.actor_updates = 0  # since the run began; its place in the schedule says which phase comes next
+        self._diagnosed = False  # since the last `take_metrics`
         # Names of diagnostics -> sums since the last `take_metrics`, still on the device, and of how many updates.
         self._sums: dict[tuple[str, ...], tuple[Tensor, int]] = {}
         self._coefficients = coefficients(self.config, self.device)
@@ -86,8 +90,8 @@ class Learner:
         self.state = moved(self.state)
 
     def act(self, observation: NDArray[Any]) -> NDArray[Any]:
-        """An exploring action (A,) in [-1, 1]: uniform before `learning_starts`, then drawn from the policy."""
-        if not self.updating:
+        """An exploring action (A,) in [-1, 1]: uniform before the first update, then drawn from the policy."""
+        if not self.updating and not self.actor_updates:
             return self.act_generator.uniform(-1, 1, self.model.spaces.action).astype(np.float32)
         return self.policy_action(observation, self.act_generator)
 
@@ -107,7 +111,7 @@ class Learner:
 
     @property
     def updating(self) -> bool:
-        """Whether `learning_starts` is reached."""
+        """Whether the replay holds what `learning_starts` asks for."""
         return bool(self.replay.total >= self.config.learning_starts)
 
     @property
@@ -126,6 +130,9 @@ class Learner:
     @torch.no_grad()
     def _update(self, critic: bool, actor: bool) -> None:
         place = self.actor_updates % len(self._iteration)
+        ends = actor and place == len(self._iteration) - 1  # a policy iteration
+        diagnosing = ends and not self._diagnosed
+        old_actor = getattr(self.state, "old_actor", self.state.actor).clone() if diagnosing else None
         step = self._step(critic, self._iteration[place] if actor else None)
         rows = self.replay.sample(self.update_generator)
         noise = torch.randn(self._noise_shape, generator=self.update_generator, device=self.device)
@@ -134,16 +141,46 @@ class Learner:
         self._sums[names] = (total + values, count + 1)
         if actor:
             self.actor_updates += 1
-            if place == len(self._iteration) - 1:
+            if old_actor is not None:
+                self._diagnose(old_actor)
+            if ends:
                 overwrite(self.state, self.algorithm.refresh(self.state))
 
-    def take_metrics(self) -> dict[str, float]:
-        """The diagnostics' means over the updates since the last call. Reads from the device."""
+    def _diagnose(self, old_actor: Tensor) -> None:
+        """Diagnostics at the end of the first policy iteration since the last `take_metrics`.
+
+        Its random numbers are its own, so that training is the same however often it is diagnosed.
+        """
+        seed = _seed(self._seed, DIAGNOSE, self.actor_updates)
+        generator = torch.Generator(self.device).manual_seed(seed)
+        s = Batch.unpack(self.replay.sample(generator), self.model.spaces).observation[:DIAGNOSED_STATES]
+        shape = (DIAGNOSED_ACTIONS, len(s), self.model.spaces.action)
+        noise = torch.randn(shape, generator=generator, device=self.device)
+        metrics = self.algorithm.diagnose(self.model, self.state, old_actor, s, noise, self._coefficients)
+        self._sums[tuple(metrics)] = (torch.stack(tuple(metrics.values())), 1)
+        self._diagnosed = True
+
+    @torch.no_grad()
+    def q_overestimation(self, episode: Batch) -> dict[str, float]:
+        """How far the critics overestimate the pairs of one episode of the current policy (a batch, in order)."""
+        generator = torch.Generator().manual_seed(_seed(self._seed, DIAGNOSE, self.actor_updates, len(episode.reward)))
+        noise = torch.randn(episode.action.shape, generator=generator).to(self.device)
+        on_device = Batch(*(part.to(self.device) for part in episode))
+        regulariser = self.algorithm.regulariser
+        measured = q_overestimation(self.model, self.state, regulariser, on_device, noise, self._coefficients)
+        return {name: value.item() for name, value in measured.items()}
+
+    def take_metrics(self, keep: bool = False) -> dict[str, float]:
+        """The diagnostics' means over the updates since the last call. Reads from the device.
+
+        With `keep` this call does not count as one: the next means are over these updates, too.
+        """
         totals: dict[str, list[tuple[float, int]]] = {}
         for names, (total, count) in self._sums.items():
             for name, value in zip(names, total.tolist(), strict=True):
                 totals.setdefault(name, []).append((value, count))
-        self._sums = {}
+        if not keep:
+            self._sums, self._diagnosed = {}, False
         return {name: sum(v for v, _ in parts) / sum(n for _, n in parts) for name, parts in totals.items()}
 
     def _step(self, critic: bool, phase: str | None) -> Callable[..., tuple[tuple[str, ...], Tensor]]:
@@ -188,6 +225,7 @@ class Learner:
         return {
             "transitions": self.replay.total,
             "actor_updates": self.actor_updates,
+            "diagnosed": self._diagnosed,
             "summed": {",".join(names): count for names, (_, count) in self._sums.items()},
             "act_generator": copy.deepcopy(self.act_generator.bit_generator.state),
         }
@@ -202,3 +240,4 @@ class Learner:
         self.act_generator.bit_generator.state = counters["act_generator"]
         self.replay.total = counters["transitions"]
         self.actor_updates = counters["actor_updates"]
+        self._diagnosed = counters["diagnosed"]

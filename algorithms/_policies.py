@@ -66,10 +66,32 @@ class TanhGaussian:
 
     def log_prob(self, pi: Gaussian, u: Tensor) -> Tensor:
         """log π(tanh u | s), (B,)."""
+        return self.log_densities(pi, u).sum(-1)
+
+    def log_densities(self, pi: Gaussian, u: Tensor) -> Tensor:
+        """log π_i(tanh u_i | s) of each action dimension i, (B, A)."""
         z = (u - pi.mean) * torch.exp(-pi.log_std)
         normal = -0.5 * z * z - pi.log_std - 0.5 * math.log(2 * math.pi)
         log_jacobian = 2 * (math.log(2) - u - F.softplus(-2 * u))  # log(1 - tanh² u) without cancellation
-        return (normal - log_jacobian).sum(-1)
+        return normal - log_jacobian
+
+    def log_prob_of_action(self, pi: Gaussian, action: Tensor) -> Tensor:
+        """log π(a|s), (B,), of actions (B, A) drawn elsewhere; one rounded to ±1 counts as the next number inside."""
+        bound = 1 - torch.finfo(action.dtype).eps
+        return self.log_prob(pi, torch.atanh(action.clamp(-bound, bound)))
+
+    def log_overlap(self, p: Gaussian, q: Gaussian) -> Tensor:
+        """log ∫ p_i(a) q_i(a) da over a in (-1, 1), (B, A): the densities' inner product in each action dimension.
+
+        ∫ N_1 N_2 cosh²(u) du = N(μ₁ - μ₂; 0, σ₁² + σ₂²) (1 + cosh(2m) e^{2v})/2, with N(m, v) the product's Gaussian.
+        """
+        p_var, q_var = torch.exp(2 * p.log_std), torch.exp(2 * q.log_std)
+        total = p_var + q_var
+        m = (p.mean * q_var + q.mean * p_var) / total
+        v = p_var * q_var / total
+        normal = -0.5 * (p.mean - q.mean) ** 2 / total - 0.5 * torch.log(2 * math.pi * total)
+        log_cosh = 2 * m.abs() + F.softplus(-4 * m.abs()) - math.log(2)
+        return normal + F.softplus(log_cosh + 2 * v) - math.log(2)
 
     def expectation(self, draw: Draw, values: Tensor) -> Tensor:  # noqa: ARG002
         """E_{a~π} of values (B,) at the drawn actions: one reparameterised sample each. Finite actions sum instead."""

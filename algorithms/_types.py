@@ -16,6 +16,7 @@ from torch import Tensor
 if TYPE_CHECKING:
     from algorithms._actor_critic import ActorCritic
     from algorithms._hyperparameters import Hyperparameters
+    from algorithms._policies import Draw, Gaussian
 
 
 class Spaces(NamedTuple):
@@ -82,3 +83,14 @@ class Algorithm(Protocol):
     @staticmethod
     def refresh(state: State) -> State:
         """Ends a policy iteration: freezes the current policy (and dual network) as the old one."""
+
+    @staticmethod
+    def regulariser(model: ActorCritic, pi: Gaussian, draw: Draw) -> Tensor:
+        """Φ(π_s), (B,): what the critics' targets hold, with weight -τ, beside the reward."""
+
+    @staticmethod
+    def diagnose(model: ActorCritic, state: State, old_actor: Tensor, s: Tensor, noise: Tensor, c: Any) -> Metrics:
+        """Diagnostics too costly for every update, measured now and then at the end of a policy iteration.
+
+        `old_actor` is π^k, or the policy before the last update where none is frozen; s (B, S), noise (K, B, A).
+        """

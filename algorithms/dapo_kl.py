@@ -16,7 +16,8 @@ from torch import Tensor
 from torch.func import grad_and_value
 
 from algorithms import _actor_critic
-from algorithms._actor_critic import ActorCritic, temperature_step
+from algorithms._actor_critic import ActorCritic, negative_entropy, temperature_step
+from algorithms._diagnostics import dual_errors
 from algorithms._hyperparameters import Hyperparameters, hyperparameter
 from algorithms._optim import Adam, adam_step
 from algorithms._policies import Draw
@@ -52,13 +53,7 @@ def init(model: ActorCritic, generator: torch.Generator) -> State:
 
 
 critic_step = _actor_critic.critic_step
-
-
-class ActorLoss(NamedTuple):
-    """What the loss computed on its way."""
-
-    draw: Draw
-    kl_old: Tensor  # 0-dim, mean KL(π^θ ‖ π^k)
+regulariser = negative_entropy
 
 
 def actor_loss(
@@ -70,7 +65,7 @@ def actor_loss(
     beta: Tensor,
     s: Tensor,
     noise: Tensor,
-) -> tuple[Tensor, ActorLoss]:
+) -> tuple[Tensor, Draw]:
     """J(θ) = E_s[(1/η) KL(π^θ ‖ π^k) + E_{a~π^θ}[τ ℓ_θ - Q(s, a)]], 1/η = τ (1 - β)/β.
 
     Up to the factor β/τ this is E_s KL(π^θ ‖ π̂) with π̂ ∝ (π^k)^(1-β) exp(β Q/τ), the dual Bregman divergence of
@@ -80,26 +75,26 @@ def actor_loss(
     draw = model.policy.draw(pi, noise)
     q = model.critic.of_draw(critic, s, draw)
     J = model.policy.expectation(draw, tau * draw.log_prob - q).mean()
-    kl_old = model.policy.kl(pi, model.policy.distribution(old_actor, s)).mean()
     if model.config.beta < 1:  # at β = 1 the old policy has no weight, and 0 · ∞ must not become NaN
+        kl_old = model.policy.kl(pi, model.policy.distribution(old_actor, s)).mean()
         J = J + tau * (1 - beta) / beta * kl_old
-    return J, ActorLoss(draw, kl_old)
+    return J, draw
 
 
 def policy_step(model: ActorCritic, state: State, batch: Batch, noise: Tensor, c: Any) -> tuple[State, Metrics]:
     """One gradient step on the policy and on an automatic temperature, π^k held fixed."""
     tau = model.temperature(state, c)
 
-    def loss(actor: Tensor) -> tuple[Tensor, ActorLoss]:
+    def loss(actor: Tensor) -> tuple[Tensor, Draw]:
         return actor_loss(model, actor, state.old_actor, state.critic, tau, c.beta, batch.observation, noise[1])
 
-    gradient, (value, parts) = grad_and_value(loss, has_aux=True)(state.actor)
+    gradient, (value, draw) = grad_and_value(loss, has_aux=True)(state.actor)
     actor, adam = adam_step(state.actor, gradient, state.actor_adam, c.learning_rate)
-    entropy = -model.policy.expectation(parts.draw, parts.draw.log_prob).mean()
+    entropy = -model.policy.expectation(draw, draw.log_prob).mean()
     new = state._replace(actor=actor, actor_adam=adam)
     new, metrics = temperature_step(model, new, -entropy, -c.target_entropy, c)
     eta = c.beta / (tau * (1 - c.beta))
-    return new, {"actor_loss": value, "entropy": entropy, "kl_old": parts.kl_old, "eta": eta, **metrics}
+    return new, {"actor_loss": value, "entropy": entropy, "eta": eta, **metrics}
 
 
 PHASES = {"policy": policy_step}
@@ -118,3 +113,8 @@ def schedule(config: Config) -> tuple[tuple[str, int], ...]:
 def refresh(state: State) -> State:
     """π^{k+1} becomes the old policy."""
     return state._replace(old_actor=state.actor)
+
+
+def diagnose(model: ActorCritic, state: State, old_actor: Tensor, s: Tensor, noise: Tensor, c: Any) -> Metrics:
+    """How far π^θ is from π̂ ∝ (π^k)^(1-β) exp(β Q/τ)."""
+    return dual_errors(model, state, old_actor, s, noise, model.temperature(state, c), c.beta)

@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.func import grad_and_value
 
 from algorithms import _actor_critic
-from algorithms._actor_critic import ActorCritic, temperature_step
+from algorithms._actor_critic import ActorCritic, negative_entropy, temperature_step
+from algorithms._diagnostics import dual_errors
 from algorithms._hyperparameters import Hyperparameters
 from algorithms._optim import Adam, adam_step
 from algorithms._policies import Draw
@@ -42,6 +43,7 @@ def init(model: ActorCritic, generator: torch.Generator) -> State:
 
 
 critic_step = _actor_critic.critic_step
+regulariser = negative_entropy
 
 
 def actor_loss(
@@ -84,3 +86,8 @@ def schedule(config: Config) -> tuple[tuple[str, int], ...]:  # noqa: ARG001
 def refresh(state: State) -> State:
     """Nothing is frozen."""
     return state
+
+
+def diagnose(model: ActorCritic, state: State, old_actor: Tensor, s: Tensor, noise: Tensor, c: Any) -> Metrics:
+    """How far π^θ is from π̂ ∝ exp(Q/τ)."""
+    return dual_errors(model, state, old_actor, s, noise, model.temperature(state, c), torch.ones_like(c.gamma))

@@ -2,30 +2,64 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
+from typing import Any, Literal, get_args, get_origin
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 import algorithms
+from algorithms._hyperparameters import Hyperparameters
 from algorithms._learner import Learner, named_leaves
 from algorithms._types import Algorithm, Batch, Spaces
 
 SPACES = Spaces(observation=4, action=2)
 
 
-@pytest.fixture(params=algorithms.names())
+class Variant:
+    """An algorithm with its defaults, or with one of its own switches in another position."""
+
+    def __init__(self, name: str, **switches: object) -> None:
+        self.module, self.switches = algorithms.load(name), switches
+        self.id = " ".join([name, *(f"{key}={value}" for key, value in switches.items())])
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.module, name)
+
+
+def variants() -> Iterator[Variant]:
+    for name in algorithms.names():
+        yield Variant(name)
+        for key, field in algorithms.load(name).Config.model_fields.items():
+            choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+            choices = (False, True) if field.annotation is bool else choices
+            if key not in Hyperparameters.model_fields:
+                yield from (Variant(name, **{key: value}) for value in choices if value != field.default)
+
+
+@pytest.fixture(params=list(variants()), ids=lambda variant: variant.id)
 def algorithm(request: pytest.FixtureRequest) -> Algorithm:
-    return algorithms.load(request.param)
+    return request.param
 
 
-def learner(algorithm: Algorithm, seed: int = 0, compiled: bool = False, **hyperparameters: object) -> Learner:
-    small = {"hidden_sizes": (16, 16), "batch_size": 16, "learning_starts": 8, "buffer_size": 64}
-    made = Learner(algorithm, algorithm.Config(**(small | hyperparameters)), SPACES, seed, compiled=compiled)
+def learner(algorithm: Any, seed: int = 0, compiled: bool = False, **hyperparameters: object) -> Learner:
+    small = {"hidden_sizes": (16, 16), "batch_size": 16, "learning_starts": 8, "buffer_size": 64} | algorithm.switches
+    if "m" in algorithm.Config.model_fields:
+        small["m"] = 4
+    made = Learner(algorithm.module, algorithm.Config(**(small | hyperparameters)), SPACES, seed, compiled=compiled)
     rng = np.random.default_rng(1)
     for _ in range(40):
         made.replay.add(rng.normal(size=4), rng.uniform(-1, 1, 2), rng.normal(), rng.normal(size=4), rng.random() < 0.9)
     return made
+
+
+def iterate(made: Learner, iterations: int = 1) -> None:
+    """Whole policy iterations."""
+    for _ in range(iterations * sum(count for _, count in made.algorithm.schedule(made.config))):
+        made.update()
 
 
 def snapshot(made: Learner) -> dict[str, Tensor]:
@@ -76,8 +110,7 @@ def test_a_fixed_temperature_stays_fixed(algorithm: Algorithm) -> None:
 def test_the_automatic_temperature_falls_while_entropy_is_above_its_target(algorithm: Algorithm) -> None:
     for target, sign in ((-50.0, -1), (50.0, 1)):
         made = learner(algorithm, target_entropy=target, initial_temperature=1.0)
-        for _ in range(5):
-            made.update()
+        iterate(made, 2)
         assert made.state.log_temperature.item() * sign > 0
 
 
@@ -102,7 +135,7 @@ def test_step_functions_are_pure(algorithm: Algorithm) -> None:
     rows = made.replay.sample(made.update_generator).clone()
     noise = torch.randn(made._noise_shape)
     batch = Batch.unpack(rows, SPACES)
-    for step in (algorithm.critic_step, *algorithm.PHASES.values()):
+    for step in (algorithm.critic_step, *(algorithm.PHASES[phase] for phase, _ in algorithm.schedule(made.config))):
         with torch.no_grad():
             first, _ = step(made.model, made.state, batch, noise, made._coefficients)
             second, _ = step(made.model, made.state, batch, noise, made._coefficients)
@@ -127,16 +160,46 @@ def test_state_survives_a_round_trip(algorithm: Algorithm) -> None:
 def test_diagnostics_are_means_over_all_updates(algorithm: Algorithm) -> None:
     """Sampled at one update they would be blind to their place in a policy iteration, such as a KL that begins at 0."""
     made, other = learner(algorithm), learner(algorithm)
-    each = []
-    for _ in range(10):
+    each: dict[str, list[float]] = {}
+    for _ in range(16):
         made.update()
-        each.append(made.take_metrics())
         other.update()
+        for name, value in made.take_metrics().items():
+            each.setdefault(name, []).append(value)
     means = other.take_metrics()
-    assert set(means) >= {"critic_loss", "q", "actor_loss", "temperature", "entropy"}
-    for name, value in means.items():
-        assert value == pytest.approx(sum(metrics[name] for metrics in each) / 10, rel=1e-5)
+    assert set(means) >= {"critic_loss", "q", "actor_loss", "temperature", "entropy", "kl_old"}
+    diagnosed = {"kl_old", "divergence", "dual_error", "network_error"}
+    for name in set(means) - diagnosed:
+        assert means[name] == pytest.approx(sum(each[name]) / len(each[name]), rel=1e-5)
     assert other.take_metrics() == {}
+
+
+def test_the_end_of_an_iteration_is_diagnosed(algorithm: Algorithm) -> None:
+    """Once in an interval, at the end of its first policy iteration, and without an effect on training."""
+    made, blind = learner(algorithm), learner(algorithm)
+    blind._diagnosed = True
+    iterate(made)
+    iterate(blind)
+    first = made.take_metrics()
+    assert 0 < first["kl_old"] < 1
+    assert first.get("divergence", 1) > 0
+    assert first.get("dual_error", 1) > 0
+    assert "kl_old" not in blind.take_metrics()
+    assert changed(snapshot(made), snapshot(blind)) == set()
+    iterate(made, 2)
+    iterate(blind, 2)
+    assert changed(snapshot(made), snapshot(blind)) == set()
+    assert made.take_metrics()["kl_old"] == blind.take_metrics()["kl_old"]  # that of the second, not of the third
+
+
+def test_any_two_algorithms_differ_after_learning_starts() -> None:
+    ends = {}
+    for variant in variants():
+        made = learner(variant)
+        iterate(made, 3)
+        ends[variant.id] = made.state.actor
+    for one, other in itertools.combinations(ends, 2):
+        assert not torch.equal(ends[one], ends[other]), (one, other)
 
 
 def test_nothing_is_learned_before_learning_starts(algorithm: Algorithm) -> None:
@@ -163,8 +226,7 @@ def test_nothing_is_learned_before_learning_starts(algorithm: Algorithm) -> None
 def test_network_choices_train(algorithm: Algorithm, choice: dict[str, object]) -> None:
     made = learner(algorithm, **choice)
     before = snapshot(made)
-    for _ in range(3):
-        made.update()
+    iterate(made)
     after = snapshot(made)
     assert {"actor", "critic"} <= changed(before, after)
     assert all(torch.isfinite(tensor).all() for tensor in after.values())

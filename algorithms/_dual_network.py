@@ -1,0 +1,146 @@
+"""A separate dual network g_ω(s, a), in reward units, and the two half-steps of the methods that have one.
+
+AMPO fits g_ω to the mirror-descent target by least squares and then projects it onto the policies. Source: Alfano,
+Yuan, Rebeschini 2023, arXiv 2301.13139, and the public summaries of arXiv 2410.01249 [P]; everything about continuous
+actions is our reconstruction [R]. Symbols: g = τ f for a dual vector f (in units of 1 a falling τ makes the target run
+away).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.func import grad_and_value
+
+from algorithms._actor_critic import ActorCritic, temperature_step
+from algorithms._diagnostics import dual_errors
+from algorithms._hyperparameters import Hyperparameters, hyperparameter
+from algorithms._networks import MLP
+from algorithms._optim import Adam, adam_init, adam_step
+from algorithms._policies import Draw
+from algorithms._types import Batch, Metrics
+
+OldDual = Callable[[Tensor, Tensor], Tensor]  # (s, a) -> (B,), the old dual vector in reward units
+
+
+class DualNetworkConfig(Hyperparameters):
+    """What methods with a dual network share."""
+
+    beta: float = hyperparameter(0.5, "weight of the values against the old dual vector, ητ/(1 + ητ)", "β", gt=0, le=1)
+    m: int = hyperparameter(
+        10, "gradient steps on the dual network, and as many on the policy, per iteration", "m", ge=1
+    )
+    interleaved: bool = hyperparameter(False, "one step on each in every update, instead of m and then m")
+
+
+class State(NamedTuple):
+    """Everything that changes during training."""
+
+    actor: Tensor
+    actor_adam: Adam
+    old_actor: Tensor  # π^k
+    dual: Tensor  # g_ω
+    dual_adam: Adam
+    old_dual: Tensor  # g_{ω^k}
+    critic: Tensor
+    critic_adam: Adam
+    target_critic: Tensor
+    log_temperature: Tensor
+    temperature_adam: Adam
+
+
+def init(model: ActorCritic, generator: torch.Generator) -> State:
+    """Fresh networks; the old ones are the first ones."""
+    core = model.init(generator)
+    dual = network(model).init(generator)
+    old = {"old_actor": core["actor"].clone(), "old_dual": dual.clone()}
+    return State(**core, dual=dual, dual_adam=adam_init(dual), **old)
+
+
+def network(model: ActorCritic) -> MLP:
+    """A network like one critic."""
+    return dataclasses.replace(model.critic.network, copies=1)
+
+
+def of_action(model: ActorCritic, dual: Tensor, s: Tensor, a: Tensor) -> Tensor:
+    """g_ω(s, a), (B,)."""
+    g: Tensor = network(model)(dual, torch.cat([s, a], dim=-1))
+    return g.squeeze(-1)
+
+
+def of_draws(model: ActorCritic, dual: Tensor, s: Tensor, draws: Draw) -> Tensor:
+    """g_ω, (K, B), of K actions for each of the observations (B, S)."""
+    many = s.repeat(len(draws.action), 1)
+    g = of_action(model, dual, many, draws.action.flatten(0, 1))
+    return g.view(draws.log_prob.shape)
+
+
+def dual_step(
+    model: ActorCritic, state: State, batch: Batch, noise: Tensor, c: Any, old_dual: OldDual
+) -> tuple[State, Metrics]:
+    """One step on E_{s, a~v}[(g_ω - (1-β) g^k - β Q)²], v half actions of the replay and half of π^k's [R]."""
+    s, half = batch.observation, len(batch.observation) // 2
+    drawn = model.policy.draw(model.policy.distribution(state.old_actor, s[half:]), noise[1][half:])
+    a = torch.cat([batch.action[:half], drawn.action])
+    y: Tensor = (1 - c.beta) * old_dual(s, a) + c.beta * model.critic.joint(state.critic, s, a)  # (B,)
+
+    def loss(dual: Tensor) -> Tensor:
+        return ((of_action(model, dual, s, a) - y) ** 2).mean()
+
+    gradient, value = grad_and_value(loss)(state.dual)
+    dual, adam = adam_step(state.dual, gradient, state.dual_adam, c.learning_rate)
+    metrics = {"dual_loss": value, "temperature": model.temperature(state, c)}
+    return state._replace(dual=dual, dual_adam=adam), metrics
+
+
+def projection_loss(
+    model: ActorCritic, actor: Tensor, dual: Tensor, tau: Tensor, s: Tensor, noise: Tensor
+) -> tuple[Tensor, Draw]:
+    """E_s E_{a~π^θ}[τ ℓ_θ - g_ω(s, a)]: up to a constant, τ times the KL to the policy that g_ω stands for."""
+    draw = model.policy.draw(model.policy.distribution(actor, s), noise)
+    return (tau * draw.log_prob - of_action(model, dual, s, draw.action)).mean(), draw
+
+
+def projection_step(model: ActorCritic, state: State, batch: Batch, noise: Tensor, c: Any) -> tuple[State, Metrics]:
+    """One gradient step of the Bregman projection, and one on an automatic temperature."""
+    tau = model.temperature(state, c)
+
+    def loss(actor: Tensor) -> tuple[Tensor, Draw]:
+        return projection_loss(model, actor, state.dual, tau, batch.observation, noise[-1])
+
+    gradient, (value, draw) = grad_and_value(loss, has_aux=True)(state.actor)
+    actor, adam = adam_step(state.actor, gradient, state.actor_adam, c.learning_rate)
+    entropy = -draw.log_prob.mean()
+    new = state._replace(actor=actor, actor_adam=adam)
+    new, metrics = temperature_step(model, new, -entropy, -c.target_entropy, c)
+    return new, {"actor_loss": value, "entropy": entropy, "eta": c.beta / (tau * (1 - c.beta)), **metrics}
+
+
+def schedule(config: Any) -> tuple[tuple[str, int], ...]:
+    """A policy iteration fits the dual network and then the policy, or both in every update."""
+    return (("both", config.m),) if config.interleaved else (("dual", config.m), ("projection", config.m))
+
+
+def dual_network_errors(
+    model: ActorCritic,
+    state: State,
+    old_actor: Tensor,
+    s: Tensor,
+    noise: Tensor,
+    c: Any,
+    old_dual: Callable[[Tensor, Draw], Tensor],
+) -> Metrics:
+    """`dual_errors` of the policy, and `network_error`: ½ Var_{a~π^θ}[(g_ω - (1-β) g^k - β Q)/τ], the fit's own error.
+
+    `old_dual` gives g^k, (K, B), of drawn actions, in reward units.
+    """
+    tau = model.temperature(state, c)
+    draws = model.policy.draw(model.policy.distribution(state.actor, s), noise)
+    y = (1 - c.beta) * old_dual(s, draws) + c.beta * model.critic.of_draws(state.critic, s, draws)
+    x = (of_draws(model, state.dual, s, draws) - y) / tau
+    errors = dual_errors(model, state, old_actor, s, noise, tau, c.beta, lambda s, draws: old_dual(s, draws) / tau)
+    return {**errors, "network_error": 0.5 * x.var(0).mean()}

@@ -1,0 +1,121 @@
+"""MAMPO: modified AMPO, whose old dual vector is that of the actual policy, so that primal and dual agree.
+
+The DAPO paper (arXiv 2410.01249) names it; the public material does not define it. Both readings are ours [R]:
+`network` is AMPO with τ log π^k(a|s) in place of the frozen dual network; `policy` has no dual network, the policy's
+log-density is the dual vector, and the squared error is taken modulo the constant per state that no policy sees.
+Symbols: π^k the policy frozen for an iteration, ℓ_θ = log π^θ(a|s), Q the minimum of the critics, τ the temperature.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from torch import Tensor
+from torch.func import grad_and_value
+
+from algorithms import _actor_critic, _dual_network
+from algorithms._actor_critic import ActorCritic, negative_entropy, temperature_step
+from algorithms._diagnostics import dual_errors
+from algorithms._dual_network import DualNetworkConfig, State, dual_network_errors, projection_step
+from algorithms._hyperparameters import hyperparameter
+from algorithms._optim import adam_step
+from algorithms._policies import Draw
+from algorithms._types import Batch, Metrics
+
+
+class Config(DualNetworkConfig):
+    """The hyperparameters of MAMPO."""
+
+    reading: Literal["network", "policy"] = hyperparameter(
+        "network", "network: AMPO with the old policy's own dual vector; policy: no dual network"
+    )
+    samples: int = hyperparameter(4, "actions of π^k per state, for reading = policy", "N", ge=2)
+
+
+init = _dual_network.init
+critic_step = _actor_critic.critic_step
+regulariser = negative_entropy
+
+
+def dual_step(model: ActorCritic, state: State, batch: Batch, noise: Tensor, c: Any) -> tuple[State, Metrics]:
+    """One step of the least-squares fit to (1-β) τ ℓ_k + β Q."""
+    tau = model.temperature(state, c)
+
+    def old_dual(s: Tensor, a: Tensor) -> Tensor:
+        return tau * model.policy.log_prob_of_action(model.policy.distribution(state.old_actor, s), a)
+
+    return _dual_network.dual_step(model, state, batch, noise, c, old_dual)
+
+
+def both_step(model: ActorCritic, state: State, batch: Batch, noise: Tensor, c: Any) -> tuple[State, Metrics]:
+    """One step of the fit, then one of the projection."""
+    state, metrics = dual_step(model, state, batch, noise, c)
+    state, more = projection_step(model, state, batch, noise, c)
+    return state, metrics | more
+
+
+def policy_loss(
+    model: ActorCritic,
+    actor: Tensor,
+    old_actor: Tensor,
+    critic: Tensor,
+    tau: Tensor,
+    beta: Tensor,
+    s: Tensor,
+    noise: Tensor,
+) -> Tensor:
+    """½ E_s Var_{a~π^k}[τ ℓ_θ - (1-β) τ ℓ_k - β Q], the variance over N actions per state; noise (N, B, A).
+
+    In reward units; zero if and only if π^θ = π̂ ∝ (π^k)^(1-β) exp(β Q/τ) on the actions, whatever is added to Q per s.
+    """
+    policy = model.policy
+    draws = policy.draw(policy.distribution(old_actor, s), noise)
+    y = (1 - beta) * tau * draws.log_prob + beta * model.critic.of_draws(critic, s, draws)  # (N, B)
+    ell = policy.log_prob(policy.distribution(actor, s), draws.pre_tanh)
+    return 0.5 * (tau * ell - y).var(0).mean()
+
+
+def policy_step(model: ActorCritic, state: State, batch: Batch, noise: Tensor, c: Any) -> tuple[State, Metrics]:
+    """One gradient step of the reading without a dual network, and one on an automatic temperature."""
+    tau, s = model.temperature(state, c), batch.observation
+
+    def loss(actor: Tensor) -> Tensor:
+        return policy_loss(model, actor, state.old_actor, state.critic, tau, c.beta, s, noise[1:-1])
+
+    gradient, value = grad_and_value(loss)(state.actor)
+    actor, adam = adam_step(state.actor, gradient, state.actor_adam, c.learning_rate)
+    draw = model.policy.draw(model.policy.distribution(state.actor, s), noise[-1])
+    entropy = -draw.log_prob.mean()
+    new = state._replace(actor=actor, actor_adam=adam)
+    new, metrics = temperature_step(model, new, -entropy, -c.target_entropy, c)
+    return new, {"actor_loss": value, "entropy": entropy, "eta": c.beta / (tau * (1 - c.beta)), **metrics}
+
+
+PHASES = {"dual": dual_step, "projection": projection_step, "both": both_step, "policy": policy_step}
+
+
+def noise_samples(config: Config) -> int:
+    """One sample at s' for the critics, one or `samples` at s for π^k, one at s for the policy."""
+    return 2 + (config.samples if config.reading == "policy" else 1)
+
+
+def schedule(config: Config) -> tuple[tuple[str, int], ...]:
+    """As AMPO's; without a dual network, m steps on the policy."""
+    return (("policy", config.m),) if config.reading == "policy" else _dual_network.schedule(config)
+
+
+def refresh(state: State) -> State:
+    """The policy and its dual network become the old ones."""
+    return state._replace(old_actor=state.actor, old_dual=state.dual)
+
+
+def diagnose(model: ActorCritic, state: State, old_actor: Tensor, s: Tensor, noise: Tensor, c: Any) -> Metrics:
+    """How far π^θ is from π̂ ∝ (π^k)^(1-β) exp(β Q/τ), and the network from that exponent."""
+    tau = model.temperature(state, c)
+    if model.config.reading == "policy":
+        return dual_errors(model, state, old_actor, s, noise, tau, c.beta)
+
+    def old_dual(s: Tensor, draws: Draw) -> Tensor:
+        return tau * model.policy.log_prob(model.policy.distribution(old_actor, s), draws.pre_tanh)
+
+    return dual_network_errors(model, state, old_actor, s, noise, c, old_dual)

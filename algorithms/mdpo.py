@@ -1,0 +1,161 @@
+"""MDPO: mirror descent policy optimisation, off-policy, with the Kullback-Leibler divergence as proximity.
+
+Source: Tomar, Shani, Efroni, Ghavamzadeh 2020, "Mirror Descent Policy Optimization", arXiv 2005.09814, and the authors'
+public code [C]. With entropy weight λ (here the temperature τ) and proximity coefficient c (τ/β), the loss is DAPO-KL's
+up to scale [D], with sampled log-densities where DAPO-KL has a closed form, and m = 1000 [C].
+Symbols: π^k the policy frozen for m updates, ℓ_θ = log π^θ(a|s), Q the minimum of the critics, β = λ/c.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.func import grad_and_value
+
+from algorithms import _actor_critic
+from algorithms._actor_critic import ActorCritic, negative_entropy, temperature_step
+from algorithms._diagnostics import dual_errors
+from algorithms._hyperparameters import Hyperparameters, hyperparameter
+from algorithms._networks import MLP
+from algorithms._optim import Adam, adam_init, adam_step
+from algorithms._policies import Draw
+from algorithms._types import Batch, Metrics
+
+
+class Config(Hyperparameters):
+    beta: float = hyperparameter(
+        0.2, "entropy weight over proximity coefficient, λ/c; the authors' λ = 0.2, c = 1", "β", gt=0, le=1
+    )
+    m: int = hyperparameter(1000, "policy updates between refreshes of the old policy; β acts only if m > 1", "m", ge=1)
+    faithful: bool = hyperparameter(
+        False, "as the authors' code: a state-value network, Q₁ alone for the policy, 1e-3 (μ² + log² σ)"
+    )
+
+
+class State(NamedTuple):
+    """Everything that changes during training."""
+
+    actor: Tensor
+    actor_adam: Adam
+    old_actor: Tensor  # π^k
+    critic: Tensor
+    critic_adam: Adam
+    target_critic: Tensor  # if faithful, V's target
+    critic_value: Tensor  # V, a state-value network; empty unless faithful
+    critic_value_adam: Adam
+    log_temperature: Tensor
+    temperature_adam: Adam
+
+
+def _value_network(model: ActorCritic) -> MLP:
+    return MLP(
+        (model.spaces.observation, *model.config.hidden_sizes, 1), model.config.activation, model.config.layer_norm
+    )
+
+
+def init(model: ActorCritic, generator: torch.Generator) -> State:
+    """Fresh networks; the old policy is the first one."""
+    core = model.init(generator)
+    value = _value_network(model).init(generator) if model.config.faithful else torch.empty(0)
+    if model.config.faithful:
+        core["target_critic"] = value.clone()
+    return State(**core, old_actor=core["actor"].clone(), critic_value=value, critic_value_adam=adam_init(value))
+
+
+regulariser = negative_entropy
+
+
+def critic_step(model: ActorCritic, state: State, batch: Batch, noise: Tensor, c: Any) -> tuple[State, Metrics]:
+    """One step on the critics; if faithful, on Q and V of soft actor-critic's first version (arXiv 1801.01290) [C]."""
+    if not model.config.faithful:
+        return _actor_critic.critic_step(model, state, batch, noise, c)
+    s, a, r, s2, bootstrap = batch
+    V = _value_network(model)
+    y_q = r + c.gamma * bootstrap * V(state.target_critic, s2).squeeze(-1)  # (B,)
+    draw = model.policy.draw(model.policy.distribution(state.actor, s), noise[0])
+    y_v = model.critic.of_draw(state.critic, s, draw) - model.temperature(state, c) * draw.log_prob  # (B,)
+
+    def critic_loss(critic: Tensor) -> tuple[Tensor, Tensor]:
+        q = model.critic.of_action(critic, s, a)  # (N, B)
+        return 0.5 * ((q - y_q) ** 2).mean(-1).sum(), q.mean()
+
+    def value_loss(value: Tensor) -> Tensor:
+        return 0.5 * ((V(value, s).squeeze(-1) - y_v) ** 2).mean()
+
+    gradient, (q_loss, q_mean) = grad_and_value(critic_loss, has_aux=True)(state.critic)
+    critic, critic_adam = adam_step(state.critic, gradient, state.critic_adam, c.critic_learning_rate)
+    gradient, v_loss = grad_and_value(value_loss)(state.critic_value)
+    value, value_adam = adam_step(state.critic_value, gradient, state.critic_value_adam, c.critic_learning_rate)
+    new = state._replace(
+        critic=critic,
+        critic_adam=critic_adam,
+        critic_value=value,
+        critic_value_adam=value_adam,
+        target_critic=torch.lerp(state.target_critic, value, c.polyak),
+    )
+    return new, {"critic_loss": q_loss, "value_loss": v_loss, "q": q_mean}
+
+
+def actor_loss(
+    model: ActorCritic,
+    actor: Tensor,
+    old_actor: Tensor,
+    critic: Tensor,
+    tau: Tensor,
+    beta: Tensor,
+    s: Tensor,
+    noise: Tensor,
+) -> tuple[Tensor, Draw]:
+    """J(θ) = E_s E_{a~π^θ}[c ℓ_θ - (c - λ) ℓ_k - Q], λ = τ, c = τ/β, as the authors' code [C]."""
+    pi = model.policy.distribution(actor, s)
+    draw = model.policy.draw(pi, noise)
+    ell_k = model.policy.log_prob(model.policy.distribution(old_actor, s), draw.pre_tanh)
+    q = (
+        model.critic.of_action(critic, s, draw.action)[0]
+        if model.config.faithful
+        else model.critic.of_draw(critic, s, draw)
+    )
+    J = (tau / beta * draw.log_prob - (tau / beta - tau) * ell_k - q).mean()
+    if model.config.faithful:
+        J = J + 1e-3 * ((pi.mean**2).mean() + (pi.log_std**2).mean())
+    return J, draw
+
+
+def policy_step(model: ActorCritic, state: State, batch: Batch, noise: Tensor, c: Any) -> tuple[State, Metrics]:
+    """One gradient step on the policy and on an automatic temperature, π^k held fixed."""
+    tau = model.temperature(state, c)
+
+    def loss(actor: Tensor) -> tuple[Tensor, Draw]:
+        return actor_loss(model, actor, state.old_actor, state.critic, tau, c.beta, batch.observation, noise[1])
+
+    gradient, (value, draw) = grad_and_value(loss, has_aux=True)(state.actor)
+    actor, adam = adam_step(state.actor, gradient, state.actor_adam, c.learning_rate)
+    entropy = -draw.log_prob.mean()
+    new = state._replace(actor=actor, actor_adam=adam)
+    new, metrics = temperature_step(model, new, -entropy, -c.target_entropy, c)
+    return new, {"actor_loss": value, "entropy": entropy, "eta": c.beta / (tau * (1 - c.beta)), **metrics}
+
+
+PHASES = {"policy": policy_step}
+
+
+def noise_samples(config: Config) -> int:  # noqa: ARG001
+    """One sample at s' for the critics (at s, if faithful), one at s for the policy."""
+    return 2
+
+
+def schedule(config: Config) -> tuple[tuple[str, int], ...]:
+    """A policy iteration is m gradient steps."""
+    return (("policy", config.m),)
+
+
+def refresh(state: State) -> State:
+    """π^{k+1} becomes the old policy."""
+    return state._replace(old_actor=state.actor)
+
+
+def diagnose(model: ActorCritic, state: State, old_actor: Tensor, s: Tensor, noise: Tensor, c: Any) -> Metrics:
+    """How far π^θ is from π̂ ∝ (π^k)^(1-β) exp(β Q/τ)."""
+    return dual_errors(model, state, old_actor, s, noise, model.temperature(state, c), c.beta)
