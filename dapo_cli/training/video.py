@@ -1,0 +1,149 @@
+"""A film of an episode: an .mp4, or a .gif with at most 50 frames a second, as many as browsers show."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from dapo_cli.errors import BadInput
+from dapo_cli.training.envs import Environment
+
+GIF_FRAMES_PER_SECOND = 50
+NO_GL = "install libegl1 (or libosmesa6), Debian's names of what draws without a display"
+
+
+class Writer(Protocol):
+    """Encodes frames (height, width, 3) into one file."""
+
+    def add(self, frame: NDArray[np.uint8]) -> None:
+        """The next frame; all are of one size."""
+
+    def close(self) -> None:
+        """Writes what is left."""
+
+
+class Mp4:
+    """H.264, encoded frame by frame."""
+
+    def __init__(self, path: Path, frames_per_second: float) -> None:
+        import av
+
+        self._rate = Fraction(frames_per_second).limit_denominator(1000)
+        self._container = av.open(path, "w", format="mp4")
+        self._stream: Any = None
+
+    def add(self, frame: NDArray[np.uint8]) -> None:
+        import av
+
+        height, width = (size // 2 * 2 for size in frame.shape[:2])  # the colours of H.264 are halved in both
+        if self._stream is None:
+            self._stream = self._container.add_stream("libx264", self._rate, width=width, height=height)
+            self._stream.pix_fmt = "yuv420p"
+        pixels = np.ascontiguousarray(frame[:height, :width])
+        self._container.mux(self._stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+
+    def close(self) -> None:
+        if self._stream is not None:
+            self._container.mux(self._stream.encode(None))
+        self._container.close()
+
+
+class Gif:
+    """Frames of 256 colours, kept in memory until the end: about 0.2 MB each."""
+
+    def __init__(self, path: Path, frames_per_second: float) -> None:
+        self._path, self._rate = path, frames_per_second
+        self._added = 0
+        self._frames: list[Image.Image] = []
+        self._begins: list[int] = []  # when each frame appears, in hundredths of a second
+
+    def add(self, frame: NDArray[np.uint8]) -> None:
+        shown = min(self._rate, GIF_FRAMES_PER_SECOND) / self._rate  # of all frames
+        if int(self._added * shown) != int((self._added - 1) * shown) or not self._frames:
+            self._frames.append(Image.fromarray(frame).quantize(256, Image.Quantize.FASTOCTREE))
+            self._begins.append(round(100 * self._added / self._rate))
+        self._added += 1
+
+    def close(self) -> None:
+        ends = [*self._begins[1:], round(100 * self._added / self._rate)]
+        milliseconds = [10 * max(1, end - begin) for begin, end in zip(self._begins, ends, strict=True)]
+        first, *others = self._frames
+        first.save(self._path, "GIF", save_all=True, append_images=others, duration=milliseconds, loop=0)
+
+
+WRITERS: dict[str, type[Mp4 | Gif]] = {".mp4": Mp4, ".gif": Gif}
+
+
+class Film:
+    """While entered, `take` adds what the environment shows; the file appears, whole, when all went well."""
+
+    def __init__(self, path: Path, environment: Environment) -> None:
+        self._path, self._environment = path.resolve(), environment
+        self._aside = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        self._writer: Writer = WRITERS[path.suffix.lower()](self._aside, environment.frames_per_second)
+
+    def take(self) -> None:
+        """Raises BadInput if the environment cannot be drawn here."""
+        try:
+            frame = self._environment.render()
+        except Exception as error:  # whatever the environment's renderer raises
+            cause = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+            remedy = f": {NO_GL}" if re.search("GL|glfw|[mM]esa|gl[A-Z]", cause) else ""
+            raise BadInput(f"cannot film this environment ({cause}){remedy}, or leave out --video") from error
+        self._writer.add(frame)
+
+    def __enter__(self) -> Film:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self._writer.close()
+                self._aside.replace(self._path)
+        finally:
+            self._aside.unlink(missing_ok=True)
+
+
+def prepare(path: Path) -> None:
+    """Checks that a film can be written to `path`, and chooses how MuJoCo draws where there is no display.
+
+    To be called before an environment is made, as MuJoCo reads MUJOCO_GL when it is imported. Raises BadInput.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in WRITERS:
+        raise BadInput(f"--video {path} is neither an .mp4 nor a .gif: name it so")
+    if path.is_dir() or not path.resolve().parent.is_dir():
+        raise BadInput(f"cannot write {path}: {'it is a folder' if path.is_dir() else 'its folder does not exist'}")
+    if suffix == ".mp4":
+        try:
+            import av  # noqa: F401
+        except ImportError as error:
+            raise BadInput("an .mp4 needs PyAV: pip install 'dapo-cli[video]', or name a .gif") from error
+    _choose_gl()
+
+
+def _choose_gl() -> None:
+    """Sets MUJOCO_GL to what works here, if it is not set and there is no display to draw on.
+
+    Tried in processes of their own, because a library that fails to load leaves PyOpenGL bound to it.
+    """
+    displays = ("DISPLAY", "WAYLAND_DISPLAY")
+    if not sys.platform.startswith("linux") or any(map(os.environ.get, ("MUJOCO_GL", *displays))):
+        return
+    for backend in ("egl", "osmesa"):
+        code = f"from mujoco.{backend} import GLContext; GLContext(8, 8).make_current()"
+        if subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, check=False).returncode == 0:
+            os.environ["MUJOCO_GL"] = backend
+            return
