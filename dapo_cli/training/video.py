@@ -131,19 +131,20 @@ def prepare(path: Path) -> None:
             import av  # noqa: F401
         except ImportError as error:
             raise BadInput("an .mp4 needs PyAV: pip install 'dapo-cli[video]', or name a .gif") from error
-    _choose_gl()
+    _draw_without_display()
 
 
-def _choose_gl() -> None:
-    """Sets MUJOCO_GL to what works here, if it is not set and there is no display to draw on.
+def _draw_without_display() -> None:
+    """Where there is no display, sets MUJOCO_GL (unless it is set) to what works here; also what keeps pygame quiet.
 
     Tried in processes of their own, because a library that fails to load leaves PyOpenGL bound to it.
     """
-    displays = ("DISPLAY", "WAYLAND_DISPLAY")
-    if not sys.platform.startswith("linux") or any(map(os.environ.get, ("MUJOCO_GL", *displays))):
+    if not sys.platform.startswith("linux") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
         return
+    os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
     for backend in ("egl", "osmesa"):
+        if os.environ.get("MUJOCO_GL"):
+            return
         code = f"from mujoco.{backend} import GLContext; GLContext(8, 8).make_current()"
         if subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, check=False).returncode == 0:
             os.environ["MUJOCO_GL"] = backend
-            return

@@ -1,0 +1,146 @@
+"""A run's policy as files that need no dapo: weights, a card that says what they are, and an ONNX model."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import save as safetensors_bytes
+
+import dapo_cli
+from algorithms._networks import LAYER_NORM_EPS
+from algorithms._policies import LOG_STD_MAX, LOG_STD_MIN
+from dapo_cli.errors import BadInput
+from dapo_cli.training.trained import Trained
+
+WEIGHTS, MODEL, CARD = "policy.safetensors", "policy.onnx", "policy.json"
+FORMAT = 1  # of the card
+COMPUTATION = [
+    "h = observation",
+    "for each hidden layer i: h = activation(layer_norm(h @ i.weight + i.bias)), layer_norm only if there is one:",
+    "  layer_norm(h) = (h - h.mean()) / sqrt(h.var() + layer_norm_eps) * i.scale + i.shift",
+    "mean = h @ mean.weight + mean.bias",
+    "action = action.centre + action.half * tanh(mean), reshaped to the action's shape: the mean action",
+    "log_std = low + (high - low) / 2 * (tanh(h @ log_std.weight + log_std.bias) + 1)",
+    "a sampled action: the same with mean + exp(log_std) * standard normal noise in place of mean",
+]
+
+
+def tensors(policy: Trained) -> dict[str, NDArray[np.float32]]:
+    """The actor, float32, by the names of docs/policies.md.
+
+    `<i>.weight` (in, out) and `<i>.bias` (out,) of hidden layer i, with layer normalisation also `<i>.scale` and
+    `<i>.shift` (out,); `mean.*` and `log_std.*`, the halves of the last layer; `action.centre`, `action.half` (A,).
+    """
+    network = policy.actor.model.policy.network
+    named = {name: view.numpy()[0] for name, view in network.unflatten(policy.actor.state.actor).items()}
+    flat = {name: array if name.endswith("weight") else array[0] for name, array in named.items()}
+    last = len(network.sizes) - 2
+    for kind in ("weight", "bias"):
+        flat[f"mean.{kind}"], flat[f"log_std.{kind}"] = np.split(flat.pop(f"{last}.{kind}"), 2, axis=-1)
+    actions = policy.environment.actions
+    flat |= {"action.centre": actions.centre, "action.half": actions.half}
+    return {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in flat.items()}
+
+
+def card(policy: Trained, recorded: list[tuple[float, int]], files: list[str]) -> dict[str, Any]:
+    """What the policy is, where it comes from, and how an action is computed; fit for JSON.
+
+    `recorded`: returns and lengths of the run's evaluation at the policy's step.
+    """
+    run, hyperparameters, actions = policy.run, policy.config.hyperparameters, policy.environment.actions
+    network = policy.actor.model.policy.network
+    returns = [return_ for return_, _ in recorded]
+    evaluation = {
+        "actions": "mean",
+        "episodes": len(returns),
+        "mean": _finite(fmean(returns)) if returns else None,
+        "std": _finite(stdev(returns)) if len(returns) > 1 else None,
+        "returns": [_finite(value) for value in returns],
+    }
+    return {
+        "format": FORMAT,
+        "policy": "tanh-gaussian",
+        "files": files,
+        "run": run["id"],
+        "algo": run["algo"],
+        "env": run["env"],
+        "seed": run["seed"],
+        "step": policy.step,
+        "steps": run["steps"],
+        "status": run["status"],
+        "evaluation": evaluation if returns else None,
+        "observation": {"shape": [policy.environment.spaces.observation], "dtype": "float32"},
+        "action": {
+            "shape": list(actions.shape),
+            "dtype": str(np.dtype(actions.dtype)),
+            "low": (actions.centre - actions.half).tolist(),
+            "high": (actions.centre + actions.half).tolist(),
+        },
+        "network": {
+            "hidden_sizes": list(network.sizes[1:-1]),
+            "activation": network.activation,
+            "layer_norm": network.layer_norm,
+            "layer_norm_eps": LAYER_NORM_EPS,
+            "log_std": {"low": LOG_STD_MIN, "high": LOG_STD_MAX},
+        },
+        "computation": COMPUTATION,
+        "hyperparameters": hyperparameters.model_dump(mode="json"),
+        "versions": run["versions"],
+        "commit": run["commit"],
+        "uncommitted_changes": run["dirty"],
+        "exported_by": f"dapo {dapo_cli.__version__}",
+    }
+
+
+def contents(policy: Trained, recorded: list[tuple[float, int]], *, weights: bool, model: bool) -> dict[str, bytes]:
+    """The files of an export by name; `model` needs the package onnx. The same policy gives the same bytes."""
+    files = {}
+    arrays = tensors(policy)
+    if weights:
+        files[WEIGHTS] = safetensors_bytes(dict(sorted(arrays.items())))
+    if model:
+        from dapo_cli.training import onnx_model
+
+        made = onnx_model.model(arrays, policy.actor.model.policy.network.activation)
+        files[MODEL] = made.SerializeToString(deterministic=True)
+    described = json.dumps(card(policy, recorded, [*files, CARD]), indent=2, allow_nan=False)
+    return {**files, CARD: f"{described}\n".encode()}
+
+
+def write_folder(folder: Path, files: dict[str, bytes], *, force: bool) -> None:
+    """Writes a new folder, whole or not at all; with `force` also in place of an older export. Raises BadInput."""
+    place = folder.resolve()
+    if place.exists() or folder.is_symlink():
+        if not force:
+            raise BadInput(f"{folder} exists already: name another with --out, or replace it with --force")
+        others = {path.name for path in place.iterdir()} - {WEIGHTS, MODEL, CARD} if place.is_dir() else {"no folder"}
+        if others:
+            raise BadInput(f"{folder} is not only an exported policy ({min(others)}): name another with --out")
+    aside, old = (place.with_name(f".{place.name}.{os.getpid()}.{word}") for word in ("new", "old"))
+    try:
+        try:
+            aside.mkdir()
+            for name, content in files.items():
+                (aside / name).write_bytes(content)
+            if place.exists():
+                place.rename(old)
+            aside.rename(place)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+            if old.exists() and not place.exists():
+                old.rename(place)
+            shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        raise BadInput(f"cannot write {folder} ({error.strerror}): name another with --out") from error
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
