@@ -71,8 +71,8 @@ def test_files_hold_one_idea(file: Path) -> None:
     ("command", "unwanted"),
     [
         (["--help"], {"torch", "sqlalchemy", "pandas", "pydantic", "alembic", "gymnasium"}),
-        (["runs"], {"torch", "pandas", "alembic", "gymnasium", "scipy"}),
-        (["compare"], {"torch", "alembic", "gymnasium"}),
+        (["runs"], {"torch", "pandas", "alembic", "gymnasium", "scipy", "matplotlib"}),
+        (["compare"], {"torch", "alembic", "gymnasium", "matplotlib"}),
     ],
     ids=lambda value: " ".join(sorted(value)),
 )

@@ -1,0 +1,259 @@
+"""Curves: what is averaged at which step, over how many runs, and what the figure says of it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from dapo_cli.analysis import curve_figure, curves, figures, series
+from dapo_cli.analysis.curves import Curves, collect
+from dapo_cli.analysis.series import Series
+from dapo_cli.errors import BadInput
+from store import runs as store_runs
+from store.recorder import Recorder
+
+
+def line(steps, values) -> Series:
+    return Series(np.array(steps), np.array(values, dtype=float))
+
+
+@pytest.fixture
+def record(results):
+    """Records a run from its evaluations, episodes and diagnostics, each step -> value (or values)."""
+
+    def run(algo="sac", env="Ant-v4", *, evaluations=(), episodes=(), q=(), steps=1000, status="completed", **columns):
+        settings = columns.pop("settings", {})
+        row = {"algo": algo, "env": env, "seed": 0, "steps": steps, **columns}
+        symbols = {"beta": "β"}
+        rows = [
+            {"name": name, "value": value, "origin": "default", "symbol": symbols.get(name)}
+            for name, value in settings.items()
+        ]
+        run_id = store_runs.create(results, run=row, hyperparameters=rows)
+        recorder = Recorder(results, run_id)
+        for step, values in dict(evaluations).items():
+            for number, value in enumerate(values if isinstance(values, list) else [values]):
+                recorder.evaluation(step, "mean", number, value, 1)
+                recorder.evaluation(step, "sampled", number, -999.0, 1)
+        for number, (step, value) in enumerate(dict(episodes).items()):
+            recorder.episode(number, step, value, 1, 0.1, False, True)
+        for step, value in dict(q).items():
+            recorder.metrics(step, {"q": value})
+        recorder.progress(columns.get("step", steps), 1.0)
+        recorder.close(status, None)
+        return run_id
+
+    return run
+
+
+def only(drawn: Curves):
+    (curve,) = drawn.lines
+    return curve
+
+
+def test_runs_are_aligned_by_step_not_by_position():
+    steps, values, reached = series.aligned([line([10, 20, 40], [1, 2, 4]), line([20, 30], [20, 30])])
+    assert steps.tolist() == [10, 20, 30, 40]
+    assert values[0].tolist() == [1, 2, 3, 4]
+    assert values[1, 1:3].tolist() == [20, 30]
+    assert reached.tolist() == [[True] * 4, [False, True, True, False]]
+
+
+def test_a_value_that_is_not_finite_breaks_only_its_neighbourhood():
+    _, values, reached = series.aligned([line([10, 20, 30, 40], [1, math.inf, 3, 4]), line([15, 35], [0, 0])])
+    assert np.isfinite(values[0]).tolist() == [True, False, False, True, True, True]
+    assert reached[0].all()
+    mean, low, _ = curves.bounds(values, reached, curves.MINMAX)
+    assert np.isfinite(mean).tolist() == [True, False, False, True, True, True]
+    assert np.isfinite(low).tolist() == [False, False, False, True, True, False]
+
+
+def test_windows_average_what_ended_in_them_and_hold_where_nothing_did():
+    own = line([5, 10, 11, 35], [1, 3, 7, 9])
+    result = series.windowed(own, 10, end=45)
+    assert result.steps.tolist() == [10, 20, 30, 40, 45]
+    assert result.values.tolist() == [2, 7, 7, 9, 9]  # (35, 45] is the last window: an end at 35 is not in it
+    late = series.windowed(line([25], [4]), 10, end=30)
+    assert (late.steps.tolist(), late.values.tolist()) == ([30], [4])
+    assert series.windowed(own, 100, end=45).values.tolist() == [5]
+
+
+@pytest.mark.parametrize(
+    ("longest", "width"), [(1_000_000, 20_000), (3000, 100), (1500, 50), (2_000_001, 50_000), (9, 1)]
+)
+def test_the_default_window_is_about_a_fiftieth(longest, width):
+    assert series.default_window(longest) == width
+
+
+def test_the_band_is_that_of_dapo_compare():
+    from dapo_cli.analysis.statistics import summarize
+
+    values = np.array([[1.0, 2.0], [4.0, 2.0], [9.0, 2.0], [3.0, 5.0]])
+    mean, low, high = curves.bounds(values, np.ones(values.shape, dtype=bool), curves.CI)
+    for column in range(2):
+        summary = summarize(values[:, column].tolist())
+        assert (mean[column], low[column], high[column]) == pytest.approx(summary[1:2] + summary[3:])
+    _, low, high = curves.bounds(values, np.ones(values.shape, dtype=bool), curves.STD)
+    assert (high - low)[0] / 2 == pytest.approx(np.std(values[:, 0], ddof=1))
+    _, low, high = curves.bounds(values, np.ones(values.shape, dtype=bool), curves.MINMAX)
+    assert (low.tolist(), high.tolist()) == ([1, 2], [9, 5])
+    assert np.isnan(curves.bounds(values, np.ones(values.shape, dtype=bool), curves.NO_BAND)[1]).all()
+
+
+def test_the_order_of_the_runs_changes_no_bit():
+    values = np.random.default_rng(0).lognormal(sigma=9, size=(7, 50))
+    reached = np.random.default_rng(1).random((7, 50)) < 0.8
+    with np.errstate(all="ignore"):
+        one, other = (
+            curves.bounds(values[order], reached[order], curves.CI) for order in (slice(None), slice(None, None, -1))
+        )
+    assert np.array_equal(one, other, equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("asked", "n", "band"), [("ci", 1, "none"), ("ci", 2, "minmax"), ("ci", 3, "ci"), ("std", 2, "std")]
+)
+def test_two_runs_have_no_interval_and_one_has_no_band(asked, n, band):
+    assert curves.band_of(asked, n) == band
+
+
+def test_ragged_runs_are_kept_and_counted(results, record):
+    for seed, last in enumerate((1000, 1000, 1000, 500)):
+        record(evaluations={step: step + seed for step in range(250, last + 1, 250)}, steps=last, seed=seed)
+    drawn = collect(results)
+    curve = only(drawn)
+    assert curve.steps.tolist() == [250, 500, 750, 1000]
+    assert curve.count.tolist() == [4, 4, 3, 3]
+    assert curve.mean.tolist() == [251.5, 501.5, 751, 1001]
+    assert np.isfinite(curve.low).all()
+    assert "1 line is drawn thin where fewer runs than n have a value" in drawn.notes()
+    assert "Thin, from a circle on: fewer than n runs." in curve_figure.explanation(drawn)
+
+
+def test_an_evaluation_is_the_mean_of_its_mean_action_episodes(results, record):
+    record(evaluations={500: [1.0, 3.0], 1000: [5.0, math.nan]})
+    curve = only(collect(results))
+    assert curve.mean[0] == 2.0
+    assert math.isnan(curve.mean[1])
+    assert collect(results).notes() == ["1 line is interrupted where a run has a value that is not finite"]
+
+
+def test_training_returns_reach_the_end_of_the_run(results, record):
+    record(episodes={100: 1.0, 300: 3.0}, steps=1000)
+    curve = only(collect(results, quantity="train-return", window=200))
+    assert (curve.steps.tolist(), curve.mean.tolist()) == ([200, 400, 600, 800, 1000], [1, 3, 3, 3, 3])
+    assert only(collect(results, quantity="train-return")).window == 20
+
+
+def test_a_window_that_would_take_for_ever(results, record):
+    record(episodes={100: 1.0}, steps=1_000_000)
+    with pytest.raises(BadInput, match="--window: 150 cuts 1000000 steps into more than 5000: give at least 200"):
+        collect(results, quantity="train-return", window=150)
+    assert only(collect(results, quantity="train-return", window=200)).n == 1
+
+
+def test_diagnostics_are_drawn_as_recorded_unless_a_window_is_asked_for(results, record):
+    record(q={100: 1.0, 200: 3.0}, steps=200)
+    assert only(collect(results, quantity="q")).mean.tolist() == [1, 3]
+    assert only(collect(results, quantity="q", window=200)).mean.tolist() == [2]
+
+
+def test_who_is_left_out_is_said(results, record):
+    record(evaluations={1000: 1.0})
+    record(q={1000: 1.0})
+    record(evaluations={500: 1.0}, status="diverged", step=600)
+    drawn = collect(results)
+    assert only(drawn).n == 1
+    assert drawn.notes() == ["2 runs left out: 1 completed without an evaluation, 1 diverged"]
+    assert collect(results, quantity="q").notes() == ["2 runs left out: 1 completed without q, 1 diverged"]
+    everything = collect(results, unfinished=True)
+    assert only(everything).count.tolist() == [1, 1]
+    assert only(everything).n == 2
+    assert "1 of the runs drawn is not completed: 1 diverged" in everything.notes()
+
+
+def test_a_line_for_each_value_and_a_panel_for_each_environment(results, record):
+    for seed in range(2):
+        record("dapo-kl", "Hopper-v4", evaluations={1000: 1.0}, settings={"beta": 0.5, "m": 10}, seed=seed)
+    record("dapo-kl", evaluations={1000: 1.0}, settings={"beta": 0.1, "m": 10})
+    record(evaluations={1000: 1.0})
+    drawn = collect(results, by=["beta", "m"])
+    assert drawn.envs == ["Ant-v4", "Hopper-v4"]
+    assert drawn.labels == [("dapo-kl", 0.1, 10), ("dapo-kl", 0.5, 10), ("sac", None, None)]
+    assert list(curve_figure.line_texts(drawn).values()) == [
+        "dapo-kl, β = 0.1, m = 10 (n = 1)",
+        "dapo-kl, β = 0.5, m = 10 (n = 2)",
+        "sac (n = 1)",
+    ]
+    drawn = collect(results, by=["beta", "m"], where="algo ~ dapo")
+    assert list(curve_figure.line_texts(drawn).values()) == ["β = 0.1 (n = 1)", "β = 0.5 (n = 2)"]
+    assert curve_figure.explanation(drawn).startswith("All lines: dapo-kl, m = 10. Lines: mean of n runs; bands:")
+
+
+@pytest.mark.parametrize(
+    ("n", "band", "text"),
+    [
+        (1, "ci", "One run a line."),
+        (2, "ci", "Lines: mean of n = 2 runs; bands: pointwise, from the lowest run to the highest."),
+        (3, "ci", "Lines: mean of n = 3 runs; bands: pointwise 95 % Student t interval of the mean."),
+        (3, "std", "Lines: mean of n = 3 runs; bands: pointwise, mean ± standard deviation of the runs."),
+        (3, "none", "Lines: mean of n = 3 runs."),
+    ],
+)
+def test_the_figure_says_what_its_band_is(results, record, n, band, text):
+    for seed in range(n):
+        record(evaluations={1000: 1.0 + seed}, seed=seed)
+    assert curve_figure.explanation(collect(results, band=band)) == text
+
+
+def test_bands_of_two_kinds_are_told_apart(results, record):
+    for seed in range(5):
+        record("sac" if seed < 3 else "dapo-kl", evaluations={1000: 1.0 + seed}, seed=seed)
+    text = curve_figure.explanation(collect(results))
+    assert "95 % Student t interval of the mean; for n = 2 pointwise, from the lowest run" in text
+
+
+def test_the_figure_shows_full_and_thin_parts(results, record):
+    """The artists themselves: a thick part to where all runs are, a circle there, a thin part from there on."""
+    for seed, last in enumerate((1000, 1000, 500)):
+        record(evaluations={step: 1.0 * step for step in range(250, last + 1, 250)}, steps=last, seed=seed)
+    drawn = collect(results)
+    with figures._style():
+        panel = curve_figure.draw(drawn).axes[0]
+    thick, thin, circle = panel.get_lines()
+    assert thick.get_linewidth() > 2 * thin.get_linewidth()
+    assert thick.get_xdata()[np.isfinite(thick.get_ydata())].tolist() == [250, 500]
+    assert thin.get_xdata()[np.isfinite(thin.get_ydata())].tolist() == [500, 750, 1000]
+    assert circle.get_xdata().tolist() == [500]
+    assert panel.get_title() == "Ant-v4"
+    assert panel.get_xlabel() == "environment steps (×10³)"
+
+
+def test_no_two_lines_look_the_same():
+    looks = {str(figures.line_look(index)) for index in range(figures.MOST_LINES)}
+    assert len(looks) == figures.MOST_LINES == 40
+
+
+def test_too_many_lines(results, record):
+    for value in range(41):
+        record(evaluations={1000: 1.0}, settings={"x": value})
+    with pytest.raises(BadInput, match="41 lines cannot be told apart in one figure: choose at most 40"):
+        curve_figure.draw(collect(results, by=["x"]))
+
+
+def test_text_is_wrapped_to_its_width():
+    text = "one two three " + "x" * 60 + " 95 % of n = 5"
+    with figures._style():
+        lines = figures.wrapped(text, 8, 1.0).split("\n")
+        assert all(figures._width(one, 8) <= 1.0 for one in lines)
+    assert "".join(lines).replace("\xa0", " ").replace(" ", "") == text.replace(" ", "")
+    assert not any(one.startswith(("%", "=")) for one in lines)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 7, 12])
+def test_a_figure_is_as_wide_as_a_page_at_most(count):
+    rows, columns, width, _ = figures.grid_of(count)
+    assert rows * columns >= count
+    assert columns * width <= 7
