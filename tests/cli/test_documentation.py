@@ -10,7 +10,23 @@ import pytest
 DOCUMENT = Path(__file__).parents[2] / "docs" / "commands.md"
 
 
-@pytest.mark.parametrize("command", ["train", "resume", "algos", "runs", "show", "compare", "table", "delete", "db"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "train",
+        "resume",
+        "evaluate",
+        "export-policy",
+        "algos",
+        "runs",
+        "show",
+        "compare",
+        "table",
+        "plot",
+        "delete",
+        "db",
+    ],
+)
 def test_every_option_of_a_command_is_documented(dapo, command):
     text = DOCUMENT.read_text(encoding="utf-8")
     shared, section = (
