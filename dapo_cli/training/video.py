@@ -18,7 +18,7 @@ from PIL import Image
 from dapo_cli.errors import BadInput
 from dapo_cli.training.envs import Environment
 
-GIF_FRAMES_PER_SECOND = 50
+GIF_LEAST = 2  # hundredths of a second that a browser shows a frame of a .gif
 NO_GL = "install libegl1 (or libosmesa6), Debian's names of what draws without a display"
 
 
@@ -68,15 +68,15 @@ class Gif:
         self._begins: list[int] = []  # when each frame appears, in hundredths of a second
 
     def add(self, frame: NDArray[np.uint8]) -> None:
-        shown = min(self._rate, GIF_FRAMES_PER_SECOND) / self._rate  # of all frames
-        if int(self._added * shown) != int((self._added - 1) * shown) or not self._frames:
+        begin = round(100 * self._added / self._rate)
+        if not self._begins or begin - self._begins[-1] >= GIF_LEAST:
             self._frames.append(Image.fromarray(frame).quantize(256, Image.Quantize.FASTOCTREE))
-            self._begins.append(round(100 * self._added / self._rate))
+            self._begins.append(begin)
         self._added += 1
 
     def close(self) -> None:
-        ends = [*self._begins[1:], round(100 * self._added / self._rate)]
-        milliseconds = [10 * max(1, end - begin) for begin, end in zip(self._begins, ends, strict=True)]
+        ends = [*self._begins[1:], max(round(100 * self._added / self._rate), self._begins[-1] + GIF_LEAST)]
+        milliseconds = [10 * (end - begin) for begin, end in zip(self._begins, ends, strict=True)]
         first, *others = self._frames
         first.save(self._path, "GIF", save_all=True, append_images=others, duration=milliseconds, loop=0)
 

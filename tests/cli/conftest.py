@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -9,6 +10,8 @@ from typing import NamedTuple
 import pytest
 
 from dapo_cli.app import main
+from store import runs
+from store.session import Database
 
 
 class Outcome(NamedTuple):
@@ -47,3 +50,21 @@ def refused(dapo: Callable[..., Outcome]) -> Callable[..., str]:
         return outcome.err.removeprefix("dapo: ").rstrip("\n")
 
     return run
+
+
+@pytest.fixture(scope="session")
+def database_of_one_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a database with a short run, evaluated and saved at steps 200 and 300; not to be changed."""
+    folder = tmp_path_factory.mktemp("trained")
+    command = "train --algo dapo-kl --env Pendulum-v1 --steps 300 --eval-every 200 --eval-episodes 2 -q"
+    tiny = "--checkpoint-every 200 --set hidden_sizes=[16,16] --set batch_size=8 --set learning_starts=100"
+    assert main([*command.split(), *tiny.split(), "--db", str(folder / "runs.db")]) == 0
+    return folder
+
+
+@pytest.fixture
+def trained_run(database_of_one_run: Path, tmp_path: Path) -> str:
+    """The id of that run, in a copy of its database in the folder of `dapo`."""
+    shutil.copytree(database_of_one_run, tmp_path, dirs_exist_ok=True)
+    with Database.read(str(tmp_path / "runs.db")) as database:
+        return str(runs.listing(database)[0]["id"])
