@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
+import re
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -95,6 +97,8 @@ def make(env_id: str, **kwargs: Any) -> gymnasium.Env[Any, Any]:
             return gymnasium.make(spec, disable_env_checker=True, **kwargs)
         except Exception as error:  # whatever the environment's own code raises
             cause = " ".join(str(error).split()) or type(error).__name__
+            if (chosen := os.environ.get("MUJOCO_GL")) and re.search("GL|gl[A-Z]", cause):
+                cause += f": MUJOCO_GL is '{chosen}', which does not work here: unset it"
             raise BadInput(f"cannot make {env_id}: {cause}") from error
 
 
@@ -119,7 +123,7 @@ def _hush_mujoco() -> None:
 
     By default MuJoCo prints them and appends them to MUJOCO_LOG.TXT in the user's directory.
     """
-    with contextlib.suppress(ImportError):  # then `gymnasium.make` says what is missing
+    with contextlib.suppress(Exception):  # then `gymnasium.make` says what is missing, or wrong with MUJOCO_GL
         import mujoco
 
         mujoco.set_mju_user_warning(_mujoco_warning)

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import warnings
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +20,7 @@ from dapo_cli.errors import BadInput
 from dapo_cli.training.envs import Environment
 
 GIF_LEAST = 2  # hundredths of a second that a browser shows a frame of a .gif
-NO_GL = "install libegl1 (or libosmesa6), Debian's names of what draws without a display"
+NO_GL = "install libegl1 and libgl1, or libosmesa6, Debian's packages of what draws without a display"
 
 
 class Writer(Protocol):
@@ -95,7 +96,9 @@ class Film:
     def take(self) -> None:
         """Raises BadInput if the environment cannot be drawn here."""
         try:
-            frame = self._environment.render()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # GLFW warns of what the error below says
+                frame = self._environment.render()
         except Exception as error:  # whatever the environment's renderer raises
             cause = " ".join(str(error).split()).rstrip(".") or type(error).__name__
             remedy = f": {NO_GL}" if re.search("GL|glfw|[mM]esa|gl[A-Z]", cause) else ""

@@ -186,3 +186,23 @@ def test_mujoco_is_filmed_without_a_display(tmp_path: Path) -> None:
     assert len(frames) == result["length"] + 1
     assert frames[0].std() > 10  # it shows something
     assert np.abs(frames[-1] - frames[0]).mean() > 0.1  # that moves
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("chosen", "remedy"), [("bogus", "unset it"), ("glfw", "libegl1")])
+def test_a_mujoco_gl_that_does_not_work_is_one_line(tmp_path: Path, chosen: str, remedy: str) -> None:
+    """GLFW draws only on a display. In processes of their own, as above."""
+    variables = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
+
+    def dapo(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-P", "-m", "dapo_cli", *arguments]
+        return subprocess.run(
+            command, cwd=tmp_path, env={**variables, **more}, capture_output=True, text=True, check=False
+        )
+
+    train = ["train", "--algo", "sac", "--env", "InvertedPendulum-v4", "--steps", "30", "--json", *TINY]
+    run_id = json.loads(dapo(*train).stdout)["id"]
+    done = dapo("evaluate", run_id, "--video", "film.gif", "-q", MUJOCO_GL=chosen)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert remedy in done.stderr
+    assert not list(tmp_path.glob("*film*"))
