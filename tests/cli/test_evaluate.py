@@ -121,6 +121,19 @@ def test_what_has_no_policy_is_refused_in_one_line(
     assert {path.name for path in tmp_path.iterdir()} == {"runs.db", "runs.db.files"}
 
 
+def test_a_module_of_the_user_is_imported_with_permission(
+    dapo: Any, trained_run: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = "import gymnasium\nfrom gymnasium.envs.classic_control.pendulum import PendulumEnv\n"
+    module += "gymnasium.register('Own-v0', entry_point=PendulumEnv, max_episode_steps=200)\n"
+    (tmp_path / "own_environments.py").write_text(module)
+    monkeypatch.syspath_prepend(tmp_path)
+    change(tmp_path, "UPDATE run SET env = 'own_environments:Own-v0'")
+    outcome = dapo("evaluate", trained_run, "--import", "own_environments", "--json")
+    assert json.loads(outcome.out)["recorded"] == "same"
+    assert dapo("export-policy", trained_run, "--import", "own_environments").code == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
