@@ -25,7 +25,21 @@ from dapo_cli import console
 from dapo_cli.errors import BadInput, DapoError, Interrupted, did_you_mean
 
 COMMANDS = Path(__file__).parent / "commands"
-FIRST = ("train", "resume", "algos", "presets", "runs", "show", "compare", "table", "plot", "delete", "db")
+FIRST = (
+    "train",
+    "resume",
+    "evaluate",
+    "export-policy",
+    "algos",
+    "presets",
+    "runs",
+    "show",
+    "compare",
+    "table",
+    "plot",
+    "delete",
+    "db",
+)
 """The order in `dapo --help`; commands that are not named here follow by name."""
 
 LIBRARIES = ("torch", "gymnasium", "mujoco", "sqlalchemy", "numpy")

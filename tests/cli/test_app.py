@@ -17,7 +17,7 @@ from dapo_cli import app, console
 from dapo_cli.errors import Interrupted, RunFailed
 
 ROOT = Path(dapo_cli.__file__).parent.parent
-COMMANDS = sorted(file.stem for file in app.COMMANDS.glob("[!_]*.py"))
+COMMANDS = sorted(file.stem.replace("_", "-") for file in app.COMMANDS.glob("[!_]*.py"))
 
 
 def python(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -47,7 +47,7 @@ def test_help_lists_every_command(dapo):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_and_a_line_in_the_list(dapo, command):
-    docstring = ast.get_docstring(ast.parse((app.COMMANDS / f"{command}.py").read_text()))
+    docstring = ast.get_docstring(ast.parse((app.COMMANDS / f"{command.replace('-', '_')}.py").read_text()))
     assert docstring.endswith(".")
     assert docstring.partition("\n")[0].endswith(".")
     outcome = dapo(command, "--help")
