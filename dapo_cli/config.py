@@ -1,7 +1,6 @@
 """From what the user typed to one validated configuration: defaults → preset → file → command line.
 
-Every value remembers its origin, and the database keeps it. A file (`dapo.toml`, `--config`, a preset) holds names at
-its top level, and tables that apply only to an algorithm (`[dapo-kl]`) or to environments (`["Humanoid-*"]`).
+Every value remembers its origin, and the database keeps it.
 """
 
 from __future__ import annotations
@@ -9,8 +8,6 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
@@ -20,6 +17,7 @@ from pydantic.fields import FieldInfo
 import algorithms
 from algorithms._hyperparameters import Hyperparameters
 from algorithms._types import Algorithm, Spaces
+from dapo_cli import setting_files
 from dapo_cli.errors import BadInput, did_you_mean
 from dapo_cli.project_file import find_project_file, read_toml
 
@@ -101,8 +99,7 @@ def resolve(
     `options` maps names to values, None for an option that was not given; `assignments` are the `key=value` of --set.
     Raises BadInput with one line that names the culprit and the remedy.
     """
-    typed = {name: value for name, value in options.items() if value is not None}
-    typed |= dict(_assignment(text) for text in assignments)
+    typed = given(options, assignments)
     files = [file for file in (find_project_file(directory or Path.cwd()), config_file) if file is not None]
     contents = [(str(file), read_toml(file)) for file in files]
     top: dict[str, Any] = {}
@@ -122,8 +119,10 @@ def resolve(
     layers: list[tuple[str, str, dict[str, Any]]] = []
     if preset:
         source = f"preset {preset}"
-        layers.append(("preset", source, _applicable(_preset(preset), algo, env, source)))
-    layers += [("file", source, _applicable(content, algo, env, source)) for source, content in contents]
+        content = setting_files.preset(str(preset))
+        layers.append(("preset", source, setting_files.applicable(content, algo, env, source)))
+    for source, content in contents:
+        layers.append(("file", source, setting_files.applicable(content, algo, env, source)))
     layers.append(("command line", "the command line", typed))
 
     values: dict[str, Any] = {}
@@ -142,6 +141,12 @@ def resolve(
     hyperparameters = _validated(algorithm.Config, values, sources)
     all_tags = tuple(dict.fromkeys([*_strings(top.get("tags", []), "tags"), *tags]))
     return RunConfig(settings, hyperparameters, origins, all_tags, note if note is not None else top.get("note"))
+
+
+def given(options: Mapping[str, Any], assignments: Iterable[str] = ()) -> dict[str, Any]:
+    """What was typed, as values by name: options that are not None, then the `key=value` of --set."""
+    typed = {name: value for name, value in options.items() if value is not None}
+    return typed | dict(_assignment(text) for text in assignments)
 
 
 def restore(run: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]) -> RunConfig:
@@ -164,10 +169,12 @@ def restore(run: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]) -> RunCon
     )
 
 
-def presets() -> list[str]:
-    """The names of the presets."""
-    folder = resources.files("dapo_cli") / "presets"
-    return sorted(file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml"))
+def changed(config: RunConfig, values: Mapping[str, Any], tags: Iterable[str], note: str | None) -> RunConfig:
+    """The same with other `Settings`, typed on the command line, and with tags and a note of its own."""
+    sources = dict.fromkeys(values, "the command line")
+    settings = _validated(Settings, {**config.settings.model_dump(), **values}, sources)
+    origins = {**config.origins, **dict.fromkeys(values, "command line")}
+    return RunConfig(settings, config.hyperparameters, origins, tuple(dict.fromkeys(tags)), note)
 
 
 def symbol(field: FieldInfo) -> str | None:
@@ -216,30 +223,6 @@ def _assignment(text: str) -> tuple[str, Any]:
     except tomllib.TOMLDecodeError:
         return name, value
     return name, parsed["value"] if len(parsed) == 1 else value
-
-
-def _preset(name: Any) -> dict[str, Any]:
-    if name not in presets():
-        raise BadInput(f"unknown preset '{name}': {did_you_mean(str(name), presets())}")
-    return tomllib.loads((resources.files("dapo_cli") / "presets" / f"{name}.toml").read_text(encoding="utf-8"))
-
-
-def _applicable(content: Mapping[str, Any], algo: str, env: str, source: str) -> dict[str, Any]:
-    """The values of a file that hold for this algorithm and environment; a table beats the top level."""
-    values = {name: value for name, value in content.items() if not isinstance(value, dict)}
-    for name, table in content.items():
-        if not isinstance(table, dict):
-            continue
-        if name in algorithms.names():
-            applies = name == algo
-        elif "*" in name or "-v" in name:
-            applies = fnmatchcase(env, name)
-        else:
-            hint = did_you_mean(name, algorithms.names())
-            raise BadInput(f'[{name}] in {source} is neither an algorithm nor an environment such as ["Ant-*"]: {hint}')
-        if applies:
-            values |= table
-    return values
 
 
 def _strings(value: Any, name: str) -> list[str]:

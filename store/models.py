@@ -45,6 +45,7 @@ class Run(Base):
     wall_time: Mapped[float] = mapped_column(Float, default=0.0)  # seconds of training, over all sessions
     note: Mapped[str | None] = mapped_column(Text)
     source: Mapped[str | None] = mapped_column(Text)  # where an imported run came from
+    parent: Mapped[str | None]  # the run that it extends; no foreign key: the fact outlives that run
     sweep_id: Mapped[str | None] = mapped_column(ForeignKey("sweep.id", ondelete="SET NULL"))
     created_at: Mapped[str]
     started_at: Mapped[str | None]
@@ -147,7 +148,7 @@ class Checkpoint(Base):
 
 
 class Event(Base):
-    """Something that happened to a run: created, resumed, interrupted, approximate, diverged, failed."""
+    """Something that happened to a run: created, extended, resumed, interrupted, approximate, diverged, failed."""
 
     __tablename__ = "event"
     __table_args__ = (Index("event_by_run", "run_id"),)

@@ -12,14 +12,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from shlex import quote
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, insert, select, update
+from sqlalchemy import ColumnElement, func, insert, literal, select, update
 from sqlalchemy.orm import Session
 
 from store._values import clean, decode_json, decode_setting, encode_json, encode_setting, now
 from store.deletion import delete as delete
 from store.errors import AmbiguousRun, RunNotFound
 from store.liveness import dead_runs, status_expression
-from store.models import STATUSES, Checkpoint, Event, Hyperparameter, Run, Tag
+from store.models import STATUSES, Base, Checkpoint, Episode, Evaluation, Event, Hyperparameter, Metric, Run, Tag
 from store.session import Database
 from store.summaries import latest as latest
 
@@ -45,23 +45,35 @@ def create(
     `id` may be given, so that the run's lock is taken first; the status is "running" unless given. Each of
     `hyperparameters` has `name`, `value` (bool, int, float, str, list or None), `origin` and perhaps `symbol`.
     """
-    time = now()
-    started = time if run.get("status", "running") == "running" else None
-    row = {"id": new_run_id(), "status": "running", "created_at": time, "started_at": started, "heartbeat_at": started}
-    row |= _encode_run(run)
-    run_id = str(row["id"])
-    settings = []
-    for setting in hyperparameters:
-        value, type_ = encode_setting(setting["value"])
-        symbol = setting.get("symbol")
-        settings.append({**_named(setting, "name", "origin"), "value": value, "type": type_, "symbol": symbol})
     with db.transaction() as session:
-        session.execute(insert(Run).values(row))
-        if settings:
-            session.execute(insert(Hyperparameter), [{"run_id": run_id, **setting} for setting in settings])
-        if words := sorted({clean(tag) for tag in tags}):
-            session.execute(insert(Tag), [{"run_id": run_id, "tag": word} for word in words])
-        _insert_event(session, run_id, "created", str(row.get("command") or "created"))
+        return _insert_run(session, run, hyperparameters, tags)
+
+
+def extend(
+    db: Database,
+    *,
+    run: Mapping[str, Any],
+    checkpoint: Mapping[str, Any],
+    message: str,
+    hyperparameters: Iterable[Mapping[str, Any]] = (),
+    tags: Iterable[str] = (),
+) -> str:
+    """Record a new run that goes on from a checkpoint of its `run["parent"]`, all or nothing; otherwise like `create`.
+
+    The parent's episodes, evaluations and metrics up to the checkpoint's step become the new run's, too. `checkpoint`
+    is as for `add_checkpoint`, its files in the new run's folder; an event "extended" with `message` says the step.
+    """
+    step = checkpoint["step"]
+    with db.transaction(durable=True) as session:
+        run_id = _insert_run(session, {**run, "step": step}, hyperparameters, tags)
+        for model in (Episode, Evaluation, Metric):
+            table = Base.metadata.tables[model.__tablename__]
+            names = [column.name for column in table.c if column.name != "run_id"]
+            rows = select(literal(run_id), *(table.c[name] for name in names))
+            rows = rows.where(table.c.run_id == run["parent"], table.c.step <= step)
+            session.execute(insert(table).from_select(["run_id", *names], rows))
+        session.execute(insert(Checkpoint).values(_checkpoint_row(run_id, **checkpoint)))
+        _insert_event(session, run_id, "extended", message, step, {"parent": run["parent"]})
     return run_id
 
 
@@ -173,9 +185,9 @@ def add_checkpoint(db: Database, run_id: str, *, step: int, path: str, size: int
 
     `path` is relative to `db.run_folder(run_id)`, `size` in bytes.
     """
-    row = Checkpoint(run_id=run_id, step=step, path=path, bytes=size, sha256=sha256, created_at=now())
+    row = _checkpoint_row(run_id, step=step, path=path, size=size, sha256=sha256)
     with db.transaction(durable=True) as session:
-        session.merge(row)
+        session.merge(Checkpoint(**row))
 
 
 def remove_checkpoint(db: Database, run_id: str, step: int) -> None:
@@ -225,6 +237,32 @@ def _common(one: str, other: str) -> int:
             break
         length += 1
     return length
+
+
+def _insert_run(
+    session: Session, run: Mapping[str, Any], hyperparameters: Iterable[Mapping[str, Any]], tags: Iterable[str]
+) -> str:
+    time = now()
+    started = time if run.get("status", "running") == "running" else None
+    row = {"id": new_run_id(), "status": "running", "created_at": time, "started_at": started, "heartbeat_at": started}
+    row |= _encode_run(run)
+    run_id = str(row["id"])
+    settings = []
+    for setting in hyperparameters:
+        value, type_ = encode_setting(setting["value"])
+        symbol = setting.get("symbol")
+        settings.append({**_named(setting, "name", "origin"), "value": value, "type": type_, "symbol": symbol})
+    session.execute(insert(Run).values(row))
+    if settings:
+        session.execute(insert(Hyperparameter), [{"run_id": run_id, **setting} for setting in settings])
+    if words := sorted({clean(tag) for tag in tags}):
+        session.execute(insert(Tag), [{"run_id": run_id, "tag": word} for word in words])
+    _insert_event(session, run_id, "created", str(row.get("command") or "created"))
+    return run_id
+
+
+def _checkpoint_row(run_id: str, *, step: int, path: str, size: int, sha256: str) -> dict[str, Any]:
+    return {"run_id": run_id, "step": step, "path": path, "bytes": size, "sha256": sha256, "created_at": now()}
 
 
 def _insert_event(

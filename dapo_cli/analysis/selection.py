@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from store.session import Database
 
 NO_EVALUATION = "completed without an evaluation"
+EXTENDED = "extended by another"
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,14 @@ def select(database: Database, where: str | None = None) -> Selection:
             left_out[NO_EVALUATION] += 1
         else:
             runs.append(run)
-    return Selection(runs, left_out)
+    return without_extended(runs, left_out)
+
+
+def without_extended(runs: list[dict[str, Any]], left_out: Counter[str]) -> Selection:
+    """The selection of these runs, less those that another of them extends: the two are no independent samples."""
+    parents = {run["parent"] for run in runs}
+    kept = [run for run in runs if run["id"] not in parents]
+    return Selection(kept, left_out + Counter({EXTENDED: len(runs) - len(kept)}))
 
 
 def matching(database: Database, where: str | None = None) -> list[dict[str, Any]]:

@@ -46,6 +46,7 @@ def _print_state(facts: Mapping[str, Any]) -> None:
         "status": (facts["status"], console.STATUS_STYLES[facts["status"]]),
         "reason": facts["reason"] or "",
         "exactness": facts["exactness"] if facts["exactness"] != "exact" else "",
+        "extends": facts["parent"] or "",
         "progress": progress,
         "tags": " ".join(facts["tags"]),
         "note": facts["note"] or "",

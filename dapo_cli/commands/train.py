@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from dapo_cli import completion, console
+from dapo_cli.errors import BadInput
 from dapo_cli.options import Db, Json
 
 
@@ -45,6 +46,19 @@ def train(
         typer.Option(
             "--set", metavar="KEY=VALUE", help="A hyperparameter, such as beta=0.3 (see dapo algos ALGO). Repeatable."
         ),
+    ] = None,
+    parent: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="RUN",
+            help="Go on from this run to --steps N in all, as a new run with its settings.",
+            autocompletion=completion.runs,
+        ),
+    ] = None,
+    modules: Annotated[
+        list[str] | None,
+        typer.Option("--import", metavar="MODULE", help="With --from: allow this module of its environment."),
     ] = None,
     config: Annotated[
         Path | None,
@@ -101,11 +115,14 @@ def train(
 
     Values come from defaults, then --preset, then dapo.toml and --config, then the command line; the database keeps
     where each came from. Ctrl-C saves a checkpoint; dapo resume continues.
+
+    With --from RUN, a completed or interrupted run goes on to --steps N in all as a new run, which begins with a copy
+    of its record. It is exact if that run kept its replay (--set keep_replay=true, or interrupted), else approximate.
     """
     from dapo_cli import config as configuration
     from dapo_cli.commands._closing import print_closing
     from dapo_cli.project_file import database_location
-    from dapo_cli.training import session
+    from dapo_cli.training import extension, session
 
     options = {
         "algo": algo,
@@ -119,8 +136,17 @@ def train(
         "eval_episodes": eval_episodes,
         "checkpoint_every": checkpoint_every,
     }
-    resolved = configuration.resolve(options, assignments or (), config, preset, tags or (), note)
     location = database_location(db)
+    plan = None
+    if parent is not None:
+        typed = configuration.given(options | {"config": config, "preset": preset}, assignments or ())
+        plan = extension.plan(location, parent, typed, tags or (), note, modules or ())
+    elif modules:
+        raise BadInput("--import belongs to --from: name a module as in --env module:Env-v0")
+    if plan:
+        resolved = plan.config
+    else:
+        resolved = configuration.resolve(options, assignments or (), config, preset, tags or (), note)
     if dry_run:
         resolved = session.resolved(resolved)
         settings = resolved.settings
@@ -135,4 +161,5 @@ def train(
         ]
         console.print_table(("setting", "value", "origin", "symbol"), rows)
         return
-    print_closing(location, session.start(resolved, location), as_json)
+    run_id = session.extend(plan, location) if plan else session.start(resolved, location)
+    print_closing(location, run_id, as_json)

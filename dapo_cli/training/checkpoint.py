@@ -53,7 +53,14 @@ class Checkpoints:
     def save(
         self, step: int, learner: Learner, loop: dict[str, Any], tensors: dict[str, Tensor], fingerprint: dict[str, Any]
     ) -> None:
-        """Writes a checkpoint. Everything recorded up to `step` must be committed before."""
+        """Writes a checkpoint and its row. Everything recorded up to `step` must be committed before."""
+        runs.add_checkpoint(self._db, self._run_id, **self.write(step, learner, loop, tensors, fingerprint))
+        self._prune()
+
+    def write(
+        self, step: int, learner: Learner, loop: dict[str, Any], tensors: dict[str, Tensor], fingerprint: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Writes the files of a checkpoint, and returns the row that makes it one: step, path, size, sha256."""
         name = f"{step:012d}"
         final = self._folder / "checkpoints" / name
         aside = final.with_name(f"{name}.partial")
@@ -84,21 +91,14 @@ class Checkpoints:
             shutil.rmtree(aside, ignore_errors=True)
             cause = getattr(error, "strerror", None) or error
             raise CannotWrite(f"cannot write a checkpoint in {self._folder} ({cause}): make room there") from error
-        runs.add_checkpoint(
-            self._db,
-            self._run_id,
-            step=step,
-            path=str(final.relative_to(self._folder)),
-            size=written,
-            sha256=_sha256(final / "manifest.json"),
-        )
-        self._prune()
+        name = str(final.relative_to(self._folder))
+        return {"step": step, "path": name, "size": written, "sha256": _sha256(final / "manifest.json")}
 
-    def load(self, learner: Learner, with_replay: bool = True) -> tuple[Loaded | None, list[str]]:
+    def load(self, learner: Learner, with_replay: bool = True, forget: bool = False) -> tuple[Loaded | None, list[str]]:
         """Restores the newest usable checkpoint into the learner, None if the run has none; also what was unusable.
 
-        Unusable ones are forgotten once an older one is restored. BadInput if there are some and none is usable.
-        Without its replay, which a completed run has dropped, a learner can act and cannot go on learning.
+        BadInput if there are some and none is usable. With `forget`, unusable ones are deleted once an older one is
+        restored. Without its replay, which a completed run has dropped, the learner's is empty.
         """
         complaints: list[str] = []
         unusable: list[dict[str, Any]] = []
@@ -109,12 +109,25 @@ class Checkpoints:
                 complaints.append(f"checkpoint at step {row['step']} is unusable: {error}")
                 unusable.append(row)
             else:
-                self._remove(unusable)
+                if forget:
+                    self._remove(unusable)
                 return loaded, complaints
         if unusable:
             where = self._folder / "checkpoints"
             raise BadInput(f"{complaints[0]}, and none before it is better: bring {where} back, or train the run anew")
         return None, complaints
+
+    def inherit_replay(self, parent: Checkpoints) -> None:
+        """Takes over the replay that `parent` has loaded. Its files never change, so that both runs may share them."""
+        source, target = (checkpoints._folder / "replay" for checkpoints in (parent, self))
+        try:
+            target.mkdir(parents=True, exist_ok=True)
+            for segment in parent._segments:
+                _link_or_copy(source / segment["file"], target / segment["file"])
+            _flush(target)
+        except OSError as error:
+            raise CannotWrite(f"cannot write the replay in {target} ({error.strerror}): make room there") from error
+        self._segments = list(parent._segments)
 
     def drop_replay(self) -> None:
         """Deletes the replay of a completed run; its last checkpoint keeps the networks."""
@@ -157,6 +170,8 @@ class Checkpoints:
             raise Unusable(f"it does not fit this dapo's {row['path']}: {error}") from error
         for file, segment in segments:
             learner.replay.write(segment["start"], load_file(file)["rows"])
+        if not with_replay:
+            learner.replay.total = 0
         self._segments = listed
         return Loaded(manifest["step"], manifest["loop"], tensors, manifest["fingerprint"])
 
@@ -192,6 +207,14 @@ def _verified(file: Path, sha256: str) -> bytes:
 def _sha256(file: Path) -> str:
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        target.hardlink_to(source)
+    except OSError:  # not every disk can
+        shutil.copyfile(source, target)
+        _flush(target)
 
 
 def _flush(path: Path) -> None:

@@ -141,7 +141,7 @@ def _counter(progress: Progress) -> str:
 
 def _pace(progress: Progress) -> str:
     if progress.speed is None:
-        return "preparing the first update" if progress.compiling else "random actions"
+        return "preparing the first update" if progress.compiling else "collecting transitions"
     left = int((progress.steps - progress.step) / progress.speed)
     clock = f"{left // 3600}:{left // 60 % 60:02d}:{left % 60:02d}" if left >= 3600 else f"{left // 60}:{left % 60:02d}"
     return f"{progress.speed:.0f} steps/s  {clock} left"

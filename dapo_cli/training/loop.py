@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from algorithms._learner import Learner
 from dapo_cli.config import Settings
 from dapo_cli.training.checkpoint import Checkpoints, Loaded
-from dapo_cli.training.envs import Environment
+from dapo_cli.training.envs import DIAGNOSIS, Environment
 from dapo_cli.training.evaluation import evaluate
+from dapo_cli.training.overestimation import overestimation
 from dapo_cli.training.signals import Stop
 from store.recorder import Recorder
 
@@ -188,7 +189,8 @@ class Loop:
 
     def _log_metrics(self) -> None:
         """Records the diagnostics' means since the last time; raises Diverged if a loss is no longer finite."""
-        metrics = self.learner.take_metrics()
+        # At the end of a run the interval may be unfinished: one that goes on from there finishes it.
+        metrics = self.learner.take_metrics(keep=self.progress.step % self.settings.log_every != 0)
         if not metrics:
             return
         self.progress.metrics = metrics
@@ -198,10 +200,15 @@ class Loop:
                 raise Diverged(f"{name} at step {self.progress.step} is {value}")
 
     def _evaluate(self) -> None:
-        progress = self.progress
-        played = evaluate(self.learner, self.evaluation_environment, progress.step, self.settings.eval_episodes)
+        progress, settings = self.progress, self.settings
+        played = evaluate(self.learner, self.evaluation_environment, progress.step, settings.eval_episodes)
         for number, (return_, length) in enumerate(played):
             self.recorder.evaluation(progress.step, "mean", number, return_, length)
+        if self.learner.updating:
+            generator = np.random.default_rng([settings.seed, DIAGNOSIS, progress.step])
+            number = settings.eval_episodes  # none of those above
+            measured = overestimation(self.learner, self.evaluation_environment, generator, progress.step, number)
+            self.recorder.metrics(progress.step, measured)
         returns = [episode.return_ for episode in played]
         spread = float(np.std(returns, ddof=1)) if len(returns) > 1 else 0.0
         progress.evaluation = (progress.step, float(np.mean(returns)), spread)

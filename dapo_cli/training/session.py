@@ -15,7 +15,7 @@ from dapo_cli import config as configuration
 from dapo_cli.config import RunConfig
 from dapo_cli.errors import BadInput, Interrupted, RunFailed
 from dapo_cli.project_file import database_location
-from dapo_cli.training import envs, provenance
+from dapo_cli.training import envs, extension, provenance
 from dapo_cli.training.checkpoint import Checkpoints, Loaded
 from dapo_cli.training.envs import Environment
 from dapo_cli.training.execution import Execution
@@ -23,7 +23,7 @@ from dapo_cli.training.live import display
 from dapo_cli.training.loop import Diverged, Loop, StoppedBySignal
 from dapo_cli.training.signals import Stop
 from store import runs
-from store.errors import CannotWrite, RunBusy, StoreError
+from store.errors import CannotWrite, StoreError
 from store.locks import RunLock
 from store.recorder import Recorder
 from store.session import Database
@@ -56,19 +56,9 @@ def start(config: RunConfig, location: str) -> str:
     with ExitStack() as stack:
         trainee = _make(stack, config, execution)
         db = stack.enter_context(Database.write(location))
-        run_id = runs.new_run_id()
+        row = _new_row(trainee)
+        run_id = str(row["id"])
         _lock(stack, db, run_id)
-        settings = trainee.config.settings
-        row = {
-            "id": run_id,
-            "algo": settings.algo,
-            "env": settings.env,
-            "seed": settings.seed,
-            "steps": settings.steps,
-            "note": config.note,
-            **provenance.of_process(),
-            **execution.as_dict(),
-        }
         runs.create(db, run=row, hyperparameters=trainee.config.rows(), tags=config.tags)
         checkpoints, recorder = Checkpoints(db, run_id), Recorder(db, run_id)
         _train(stack, db, run_id, trainee, checkpoints, recorder, [remark] if remark else [])
@@ -93,7 +83,7 @@ def resume(location: str, prefix: str, modules: Sequence[str] = ()) -> str:
         if runs.get(db, run_id)["status"] == "completed":  # by another process, since
             raise BadInput(f"run {run_id} is completed: there is nothing to resume")
         checkpoints = Checkpoints(db, run_id)
-        loaded, complaints = checkpoints.load(trainee.learner)
+        loaded, complaints = checkpoints.load(trainee.learner, forget=True)
         step = loaded.step if loaded else 0
         runs.set_status(db, run_id, "running")
         recorder = Recorder(db, run_id, resume_from=step)
@@ -104,16 +94,49 @@ def resume(location: str, prefix: str, modules: Sequence[str] = ()) -> str:
     return run_id
 
 
+def extend(plan: extension.Plan, location: str) -> str:
+    """Trains a new run that goes on where the plan's parent ended, which stays as it is; otherwise like `start`."""
+    parent_id = plan.parent["id"]
+    with ExitStack() as stack:
+        execution = Execution.pinned(plan.parent, plan.config)
+        trainee = _make(stack, plan.config, execution)
+        db = stack.enter_context(Database.write(location))
+        with ExitStack() as copying:
+            if db.run_folder(parent_id).is_dir():
+                _lock(copying, db, parent_id)  # nobody resumes or deletes it meanwhile
+            parent = extension.extendable(db, parent_id)
+            source, loaded, complaints, reasons = extension.load(db, parent, trainee.learner)
+            reasons += _differences(loaded.fingerprint, provenance.fingerprint(execution.as_dict()))
+            row = _new_row(trainee) | {"parent": parent_id, "exactness": "approximate" if reasons else "exact"}
+            run_id = str(row["id"])
+            _lock(stack, db, run_id)
+            checkpoints = extension.create(db, source, loaded, trainee.learner, row, trainee.config)
+        recorder = Recorder(db, run_id, resume_from=loaded.step)
+        _train(stack, db, run_id, trainee, checkpoints, recorder, complaints, loaded, reasons)
+    return run_id
+
+
 def _resumable(db: Database, run_id: str) -> dict[str, Any]:
-    run = runs.get(db, run_id)
-    name = runs.shorten(db)[run_id]
+    run = extension.trained_here(db, run_id)
     if run["status"] == "completed":
-        raise BadInput(f"run {name} is completed: there is nothing to resume")
-    if run["kind"] != "train" or run["source"]:
-        raise BadInput(f"run {name} was not trained here: only training runs can be resumed")
-    if run["status"] == "running":  # the lock tells only where its folder is shared
-        raise RunBusy(f"run {name} is training on {run['host']}: wait for its end, or stop it there")
+        name = runs.shorten(db)[run_id]
+        raise BadInput(f"run {name} is completed: to train it further, use: dapo train --from {name} --steps N")
     return run
+
+
+def _new_row(trainee: Trainee) -> dict[str, Any]:
+    """Columns of a new run."""
+    settings = trainee.config.settings
+    return {
+        "id": runs.new_run_id(),
+        "algo": settings.algo,
+        "env": settings.env,
+        "seed": settings.seed,
+        "steps": settings.steps,
+        "note": trainee.config.note,
+        **provenance.of_process(),
+        **trainee.execution.as_dict(),
+    }
 
 
 def _make(stack: ExitStack, config: RunConfig, execution: Execution) -> Trainee:
@@ -166,15 +189,15 @@ def _train(
             text = "; ".join(differences)
             runs.set_status(db, run_id, "running", exactness="approximate")
             recorder.event("approximate", text, loop.progress.step)
-            remarks.append(f"the resumed run is marked approximate: {text}")
+            remarks.append(f"this run is marked approximate: {text}")
         for remark in remarks:
             screen.say(remark)
         with shown:
             loop.run()
-        if not settings.keep_replay:
-            checkpoints.drop_replay()
 
     _finish(body, recorder, stop, name, _resume_command(db, name))
+    if not settings.keep_replay:
+        checkpoints.drop_replay()
 
 
 def _finish(body: Callable[[], None], recorder: Recorder, stop: Stop, name: str, again: str) -> None:

@@ -18,6 +18,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "commands.md"
         "evaluate",
         "export-policy",
         "algos",
+        "presets",
         "runs",
         "show",
         "compare",

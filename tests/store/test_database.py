@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from store import _sqlite, runs
+from store import _sqlite, runs, schema
 from store.errors import CannotWrite, DatabaseLocked, NewerSchema, NotADatabase, OlderSchema, StoreError
 from store.session import Database
 
@@ -35,7 +35,7 @@ def sqlite_file(path: Path, *statements: str) -> None:
 
 def test_writing_creates_a_database_that_reading_finds(location):
     with Database.write(location) as database:
-        assert database.revision() == "0002"
+        assert database.revision() == schema.HEAD
     with Database.read(location) as database:
         assert runs.listing(database) == []
         assert database.location == location

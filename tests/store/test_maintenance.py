@@ -55,8 +55,8 @@ def test_info_describes_older_and_newer_databases(tmp_path):
 
 def test_upgrade_says_what_it_did(tmp_path):
     old = str(shutil.copy(GOLDEN, tmp_path / "runs.db"))
-    assert maintenance.upgrade(old) == ("0001", "0002", tmp_path / "runs.db.before-0002")
-    assert maintenance.upgrade(old) == ("0002", "0002", None)
+    assert maintenance.upgrade(old) == ("0001", schema.HEAD, tmp_path / f"runs.db.before-{schema.HEAD}")
+    assert maintenance.upgrade(old) == (schema.HEAD, schema.HEAD, None)
 
 
 @pytest.mark.parametrize("command", [maintenance.info, maintenance.upgrade])

@@ -16,13 +16,21 @@ from store.migrations import migrate, scripts
 from store.models import Base
 from store.session import Database
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "schema-0001.db"
+GOLDEN = Path(__file__).parents[1] / "golden"
+OLD = schema.REVISIONS[:-1]
+ADDED = {"0002": {"source", "sweep_id"}, "0003": {"parent"}}  # columns of `run`
+
+
+@pytest.fixture(params=OLD)
+def golden(request: pytest.FixtureRequest) -> Path:
+    """A database that an older revision made."""
+    return GOLDEN / f"schema-{request.param}.db"
 
 
 @pytest.fixture
-def old(tmp_path: Path) -> Path:
-    """A copy of a database that the first revision made."""
-    return Path(shutil.copy(GOLDEN, tmp_path / "runs.db"))
+def old(golden: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    return Path(shutil.copy(golden, tmp_path / "runs.db"))
 
 
 def rows_of(path: Path) -> dict[str, list[dict[str, Any]]]:
@@ -75,40 +83,47 @@ def test_the_revisions_are_those_of_the_folder():
     assert tuple(reversed(history)) == schema.REVISIONS
 
 
+def test_every_older_revision_has_its_golden_database():
+    assert {path.stem for path in GOLDEN.glob("*.db")} == {f"schema-{revision}" for revision in OLD}
+
+
 def test_an_old_database_is_upgraded_without_losing_a_row(old):
     before = rows_of(old)
+    ((revision,),) = (row.values() for row in before["alembic_version"])
     with Database.write(str(old)) as database:
-        assert database.upgraded == ("0001", schema.HEAD, old.with_name("runs.db.before-0002"))
+        assert database.upgraded == (revision, schema.HEAD, old.with_name(f"runs.db.before-{schema.HEAD}"))
     after = rows_of(old)
     assert after.pop("alembic_version") == [{"version_num": schema.HEAD}]
-    assert after.pop("sweep") == after.pop("selection") == after.pop("export") == []
-    for row in after["run"]:
-        assert row.pop("source") is None
-        assert row.pop("sweep_id") is None
     del before["alembic_version"]
+    for table in after.keys() - before.keys():
+        assert after.pop(table) == []
+    new = set().union(*(columns for later, columns in ADDED.items() if later > revision))
+    for row in after["run"]:
+        assert {name: row.pop(name) for name in new} == dict.fromkeys(new)
     assert after == before
     assert len(before["episode"]) == 20
 
 
-def test_an_upgrade_keeps_a_copy_of_what_was(old):
+def test_an_upgrade_keeps_a_copy_of_what_was(old, golden):
     for number in ("", "-2"):
         with Database.write(str(old)) as database:
-            old_revision, new_revision, backup = database.upgraded
-        assert (old_revision, new_revision, backup.name) == ("0001", "0002", f"runs.db.before-0002{number}")
-        assert rows_of(backup) == rows_of(GOLDEN)
-        shutil.copy(GOLDEN, old)
+            _, new_revision, backup = database.upgraded
+        assert (new_revision, backup.name) == (schema.HEAD, f"runs.db.before-{schema.HEAD}{number}")
+        assert rows_of(backup) == rows_of(golden)
+        shutil.copy(golden, old)
 
 
 def test_an_upgraded_database_is_as_good_as_a_new_one(old):
     with Database.write(str(old)) as database:
-        run_id = runs.create(database, run={"algo": "sac", "env": "e", "seed": 1, "steps": 9, "source": "elsewhere"})
-        assert runs.get(database, run_id)["source"] == "elsewhere"
+        new = {"source": "elsewhere", "parent": "0" * 16}
+        run_id = runs.create(database, run={"algo": "sac", "env": "e", "seed": 1, "steps": 9, **new})
+        assert new.items() <= runs.get(database, run_id).items()
         assert frames.final_evaluation(database)["mean"].tolist() == [12.0, 12.0]
         runs.delete(database, ["0" * 16])
         assert len(frames.episodes(database, ["0" * 16, "0" * 15 + "1"])) == 10
 
 
-def test_an_upgrade_that_fails_changes_nothing(old, monkeypatch):
+def test_an_upgrade_that_fails_changes_nothing(old, golden, monkeypatch):
     def fail(connection: Any, target: str) -> None:
         migrate(connection, target)
         connection.execute(text("SELECT * FROM nowhere"))
@@ -116,7 +131,7 @@ def test_an_upgrade_that_fails_changes_nothing(old, monkeypatch):
     monkeypatch.setattr(migrations, "migrate", fail)
     with pytest.raises(StoreError, match="no such table: nowhere"):
         Database.write(str(old))
-    assert rows_of(old) == rows_of(GOLDEN)
+    assert rows_of(old) == rows_of(golden)
 
 
 def test_the_newest_schema_needs_no_alembic(location, run_python):

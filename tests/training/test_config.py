@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+import algorithms
 from algorithms._types import Spaces
-from dapo_cli import config
+from dapo_cli import config, setting_files
 from dapo_cli.errors import BadInput
 
 KL = {"algo": "dapo-kl", "env": "HalfCheetah-v4"}
@@ -59,6 +60,45 @@ def test_the_command_line_beats_the_file_beats_the_preset_beats_the_default(tmp_
     assert rows["polyak"] == (0.005, "default")
 
 
+@pytest.mark.parametrize("preset", [False, True], ids=["file", "preset"])
+def test_the_more_special_table_wins_wherever_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, preset: bool
+) -> None:
+    """Top level < environment < algorithm < algorithm in environment; of several patterns, the last."""
+    text = """# Four layers.
+gamma = 0.1
+polyak = 0.1
+batch_size = 1
+m = 1
+[dapo-kl."Humanoid-*"]
+gamma = 0.4
+[dapo-kl]
+gamma = 0.3
+polyak = 0.3
+[dapo-kl."Ant-*"]
+gamma = 0.6
+[sac."Humanoid-*"]
+gamma = 0.7
+["Humanoid-*"]
+gamma = 0.2
+polyak = 0.2
+batch_size = 2
+["Human*-v4"]
+batch_size = 3
+"""
+    folder = tmp_path / "presets"
+    folder.mkdir()
+    (folder / "layers.toml").write_text(text)
+    monkeypatch.setattr(setting_files, "PRESETS", folder)
+    source: dict[str, Any] = {"preset": "layers"} if preset else {"config_file": folder / "layers.toml"}
+    rows = values(config.resolve({"algo": "dapo-kl", "env": "Humanoid-v4"}, directory=tmp_path, **source))
+    origin = "preset" if preset else "file"
+    assert rows["gamma"] == (0.4, origin)
+    assert rows["polyak"] == (0.3, origin)
+    assert rows["batch_size"] == (3, origin)
+    assert rows["m"] == (1, origin)
+
+
 def test_tags_and_note_come_from_both(tmp_path: Path) -> None:
     (tmp_path / "dapo.toml").write_text('tags = ["a"]\nnote = "from the file"\ndb = "x.db"\n')
     resolved = config.resolve(KL, tags=["b", "a"], directory=tmp_path)
@@ -76,6 +116,8 @@ def test_tags_and_note_come_from_both(tmp_path: Path) -> None:
         ("temperature=0.1", "temperature", 0.1),
         ("temperature=auto", "temperature", "auto"),
         ("activation=tanh", "activation", "tanh"),
+        ("keep_replay=true", "keep_replay", True),
+        ("keep_replay=false", "keep_replay", False),
     ],
 )
 def test_set_reads_toml_literals_and_bare_words(tmp_path: Path, assignment: str, name: str, value: Any) -> None:
@@ -125,6 +167,10 @@ def test_mistakes_are_one_line_with_the_remedy(
         ("beta = \n", ["not valid TOML"]),
         ("[dapo-kk]\nbeta = 0.1\n", ["dapo-kk", "dapo-kl"]),
         ("tags = 3\n", ["tags"]),
+        ('["Ant-*".dapo-kl]\nbeta = 0.1\n', ["dapo.toml", '[dapo-kl."Ant-*"]']),
+        ("[dapo-kl.Ant]\nbeta = 0.1\n", ["[dapo-kl] of", '"Ant-*"']),
+        ("[sac.Ant]\ngamma = 0.1\n", ["[sac] of", '"Ant-*"']),
+        ('[dapo-kl."HalfCheetah-*"]\nbetta = 0.1\n', ["betta", "did you mean 'beta'"]),
         ('preset = "nope"\n', ["nope", "preset"]),
     ],
     ids=str,
@@ -155,12 +201,23 @@ def test_a_stored_configuration_comes_back_as_it_was(tmp_path: Path) -> None:
 
 def test_no_name_means_two_things() -> None:
     """Settings and hyperparameters share one name space in files, in --set and in the database."""
-    import algorithms
-
     for name in algorithms.names():
         assert not set(config.Settings.model_fields) & set(algorithms.load(name).Config.model_fields)
 
 
-def test_every_preset_is_valid_for_every_algorithm_that_has_its_names(tmp_path: Path) -> None:
-    for preset in config.presets():
-        config.resolve({"algo": "sac", "env": "Humanoid-v4"}, preset=preset, directory=tmp_path)
+def pairs(content: dict[str, Any]) -> set[tuple[str, str]]:
+    """An algorithm and an environment for every table of a preset, and one pair for its top level."""
+    found = {("sac", "Pendulum-v1")}
+    for name, table in content.items():
+        if isinstance(table, dict):
+            algo = name if name in algorithms.names() else "sac"
+            inner = [key for key, value in table.items() if isinstance(value, dict)] if algo == name else [name]
+            found |= {(algo, pattern.replace("*", "v4")) for pattern in [*inner, "Pendulum-v1"]}
+    return found
+
+
+@pytest.mark.parametrize("preset", setting_files.presets())
+def test_every_preset_is_valid_where_it_has_something_to_say(tmp_path: Path, preset: str) -> None:
+    assert setting_files.preset_text(preset).startswith("# ")
+    for algo, env in pairs(setting_files.preset(preset)):
+        config.resolve({"algo": algo, "env": env}, preset=preset, directory=tmp_path)
