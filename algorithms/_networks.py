@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -48,7 +47,7 @@ class MLP:
     layer_norm: bool = False
     copies: int = 1
 
-    @cached_property
+    @property  # not cached: a compiler cannot trace the lock of cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Name -> shape of every tensor in the flat vector, in its order."""
         shapes: dict[str, tuple[int, ...]] = {}
@@ -61,7 +60,7 @@ class MLP:
                 shapes[f"{i}.shift"] = (self.copies, 1, fan_out)
         return shapes
 
-    @cached_property
+    @property
     def size(self) -> int:
         """P: parameters in all."""
         return sum(math.prod(shape) for shape in self.shapes.values())

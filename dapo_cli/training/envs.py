@@ -20,7 +20,7 @@ from algorithms._types import Spaces
 from dapo_cli.errors import BadInput, did_you_mean
 from dapo_cli.training.actions import actions_of
 
-TRAINING, EVALUATION = 10, 11  # streams of reset seeds; those of the learner are 0, 1, 2
+TRAINING, EVALUATION, DIAGNOSIS = 10, 11, 12  # streams of seeds; those of the learner are 0 to 3
 
 
 class Environment:
