@@ -1,0 +1,63 @@
+"""A bandit whose optimum the tanh-Gaussian policy contains, in place of the critics."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from algorithms._critic import Critics
+from algorithms._learner import Learner
+from algorithms._policies import Gaussian, TanhGaussian
+from algorithms._types import Spaces
+
+SPACES = Spaces(observation=2, action=2)
+TAU = 0.1
+OPTIMUM = Gaussian(torch.tensor([[0.3, -0.2]]), torch.full((1, 2), 0.5 * np.log(TAU / 2)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Bandit(Critics):
+    """Critics that know: Q(s, a) = reward(a), and no parameters."""
+
+    reward: Callable[[Tensor], Tensor]
+
+    def of_action(self, _parameters: Tensor, _observation: Tensor, action: Tensor) -> Tensor:
+        return self.reward(action)[None]
+
+
+def entropy_reward(policy: TanhGaussian) -> Callable[[Tensor], Tensor]:
+    """Q = -‖u - u*‖² - τ log|∂a/∂u|, a = tanh u: with entropy of weight τ the optimum is N(u*, τ/2) under tanh."""
+    return lambda action: TAU * policy.log_prob_of_action(OPTIMUM, action)
+
+
+def l2_reward(policy: TanhGaussian) -> Callable[[Tensor], Tensor]:
+    """Q = τ Σ_i p_i(a_i): with ½ Σ_i ‖π_i‖² of weight τ the optimum is p, the same tanh-Gaussian."""
+
+    def reward(action: Tensor) -> Tensor:
+        bound = 1 - torch.finfo(action.dtype).eps
+        return TAU * policy.log_densities(OPTIMUM, torch.atanh(action.clamp(-bound, bound))).exp().sum(-1)
+
+    return reward
+
+
+def play(learner: Learner, l2: bool) -> Learner:
+    """Puts the bandit in the place of the learner's critics and fills its replay with actions about the optimum."""
+    policy = learner.model.policy
+    reward = l2_reward(policy) if l2 else entropy_reward(policy)
+    critic = learner.model.critic
+    learner.model = dataclasses.replace(learner.model, critic=Bandit(critic.network, critic.reduction, reward))
+    rng = np.random.default_rng(0)
+    for _ in range(512):
+        learner.replay.add(rng.normal(size=2), np.tanh(rng.normal(0, 0.5, 2)), 0.0, rng.normal(size=2), True)
+    return learner
+
+
+def distance(learner: Learner) -> float:
+    """KL(π ‖ π*) in nats, the mean over states like those of training."""
+    s = torch.randn(256, 2, generator=torch.Generator().manual_seed(1))
+    pi = learner.model.policy.distribution(learner.state.actor, s)
+    return float(learner.model.policy.kl(pi, OPTIMUM).mean())

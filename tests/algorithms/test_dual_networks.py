@@ -1,0 +1,147 @@
+"""AMPO's and MAMPO's losses by hand, MAMPO's second reading (identity 10), and MDPO's (identity 2)."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from small_models import SPACES, batch_of, build
+from torch.func import grad
+
+from algorithms import _dual_network, ampo, dapo_kl, mampo, mdpo
+from algorithms._hyperparameters import coefficients
+from algorithms._policies import Gaussian
+
+pytestmark = pytest.mark.usefixtures("float64")
+
+
+@pytest.mark.parametrize("name", ["ampo", "mampo"])
+def test_dual_loss_by_hand(generator: torch.Generator, name: str) -> None:
+    """E[(g_ω - (1-β) g^k - βQ)²], the first half of the actions from the replay, the other from π^k."""
+    model = build(name, beta=0.3, temperature=0.2)
+    module = {"ampo": ampo, "mampo": mampo}[name]
+    state = module.init(model, generator)
+    state = state._replace(
+        old_dual=state.dual + 0.1 * torch.randn(state.dual.shape, generator=generator),
+        old_actor=state.actor + 0.1 * torch.randn(state.actor.shape, generator=generator),
+    )
+    batch = batch_of(generator)
+    noise = torch.randn(3, 32, SPACES.action, generator=generator)
+    _, metrics = module.dual_step(model, state, batch, noise, coefficients(model.config))
+    s, old = batch.observation, model.policy.distribution(state.old_actor, batch.observation)
+    a = torch.where(torch.arange(32)[:, None] < 16, batch.action, torch.tanh(old.mean + old.log_std.exp() * noise[1]))
+    if name == "ampo":
+        g_k = _dual_network.of_action(model, state.old_dual, s, a)
+    else:
+        normal = torch.distributions.Normal(old.mean, old.log_std.exp())
+        g_k = 0.2 * (normal.log_prob(torch.atanh(a)) - torch.log(1 - a**2)).sum(-1)
+    q = model.critic.of_action(state.critic, s, a).amin(0)
+    g = _dual_network.of_action(model, state.dual, s, a)
+    torch.testing.assert_close(metrics["dual_loss"], ((g - 0.7 * g_k - 0.3 * q) ** 2).mean())
+
+
+def test_projection_by_hand(generator: torch.Generator) -> None:
+    model = build("ampo")
+    state = ampo.init(model, generator)
+    s, noise = torch.randn(32, SPACES.observation), torch.randn(32, SPACES.action)
+    loss, _ = _dual_network.projection_loss(model, state.actor, state.dual, torch.tensor(0.2), s, noise)
+    draw = model.policy.draw(model.policy.distribution(state.actor, s), noise)
+    g = _dual_network.of_action(model, state.dual, s, draw.action)
+    torch.testing.assert_close(loss, (0.2 * draw.log_prob - g).mean())
+
+
+def test_interleaved_is_one_step_of_each(generator: torch.Generator) -> None:
+    model = build("ampo")
+    state, batch, c = ampo.init(model, generator), batch_of(generator), coefficients(model.config)
+    noise = torch.randn(3, 32, SPACES.action, generator=generator)
+    both, _ = ampo.PHASES["both"](model, state, batch, noise, c)
+    one, _ = ampo.PHASES["dual"](model, state, batch, noise, c)
+    two, _ = ampo.PHASES["projection"](model, one, batch, noise, c)
+    assert torch.equal(both.actor, two.actor)
+    assert torch.equal(both.dual, two.dual)
+
+
+class TestIdentity10:
+    """MAMPO without a dual network: its loss is zero if and only if π^θ = π̂ on the actions, and sees no c(s)."""
+
+    def case(self, generator: torch.Generator, offset: float = 0.0):
+        """Q is chosen such that π̂ is the policy `actor`: βQ/τ = ℓ - (1-β) ℓ_k + c(s)."""
+        model = build("mampo", reading="policy")
+        actor, old = (model.policy.network.init(generator) for _ in range(2))
+        s = torch.randn(16, SPACES.observation, generator=generator)
+        noise = torch.randn(6, 16, SPACES.action, generator=generator)
+        policy = model.policy
+
+        class Critic:
+            @staticmethod
+            def of_draws(_parameters, s, draws):
+                ell, ell_k = (policy.log_prob(policy.distribution(p, s), draws.pre_tanh) for p in (actor, old))
+                return 0.25 / 0.4 * (ell - 0.6 * ell_k) + offset * s.sum(-1)
+
+        fake = type("Model", (), {"policy": policy, "critic": Critic, "config": model.config})
+        beta, tau = torch.tensor(0.4), torch.tensor(0.25)
+        return lambda theta: mampo.policy_loss(fake, theta, old, None, tau, beta, s, noise), actor, old
+
+    def test_zero_at_the_target(self, generator: torch.Generator) -> None:
+        loss, target, old = self.case(generator, offset=5.0)
+        assert loss(target).item() == pytest.approx(0, abs=1e-20)
+        assert loss(old).item() > 1e-6
+        assert grad(loss)(target).abs().max() < 1e-8
+
+    def test_blind_to_a_constant_per_state(self, generator: torch.Generator) -> None:
+        state = generator.get_state()
+        loss, _, old = self.case(generator)
+        generator.set_state(state)
+        shifted, _, _ = self.case(generator, offset=100.0)
+        torch.testing.assert_close(loss(old), shifted(old))
+
+
+@pytest.mark.parametrize("beta", [0.2, 0.7])
+def test_identity_2_mdpo_is_dapo_kl_in_expectation(generator: torch.Generator, beta: float) -> None:
+    """Same objective in reward units; DAPO-KL's closed form only removes the noise of the sampled log-densities."""
+    model, other = build("mdpo", beta=beta), build("dapo-kl", beta=beta)
+    actor = model.policy.network.init(generator)
+    old = actor + 0.1 * torch.randn(actor.shape, generator=generator)
+    critic = model.critic.network.init(generator)
+    n = 200_000
+    s = torch.randn(1, SPACES.observation, generator=generator).expand(n, -1)
+    noise = torch.randn(n, SPACES.action, generator=generator)
+    rest = (actor, old, critic, torch.tensor(0.3), torch.tensor(beta), s, noise)
+    ours, draw = mdpo.actor_loss(model, *rest)
+    theirs, _ = dapo_kl.actor_loss(other, *rest)
+    pi, pi_k = (model.policy.distribution(p, s) for p in (actor, old))
+    ratio = model.policy.log_prob(pi, draw.pre_tanh) - model.policy.log_prob(pi_k, draw.pre_tanh)
+    error = 0.3 * (1 - beta) / beta * ratio.std().item() / math.sqrt(n)
+    assert abs((ours - theirs).item()) < 5 * error
+    # (τ/β) E[ℓ_θ - (1-β) ℓ_k - βQ/τ], the form of the family
+    q = model.critic.of_draw(critic, s, draw)
+    ell_k = model.policy.log_prob(pi_k, draw.pre_tanh)
+    torch.testing.assert_close(ours, 0.3 / beta * (draw.log_prob - (1 - beta) * ell_k - beta * q / 0.3).mean())
+
+
+def test_faithful_mdpo_by_hand(generator: torch.Generator) -> None:
+    """Q₁ alone and 1e-3 (μ² + log² σ) in the policy's loss; Q bootstraps from V̄, V from the smaller Q."""
+    model = build("mdpo", faithful=True, temperature=0.2)
+    state, batch, c = mdpo.init(model, generator), batch_of(generator), coefficients(model.config)
+    noise = torch.randn(2, 32, SPACES.action, generator=generator)
+    s = batch.observation
+    V = mdpo._value_network(model)
+    draw = model.policy.draw(model.policy.distribution(state.actor, s), noise[0])
+    y_v = model.critic.of_action(state.critic, s, draw.action).amin(0) - 0.2 * draw.log_prob
+    y_q = batch.reward + 0.99 * batch.bootstrap * V(state.target_critic, batch.next_observation)[:, 0]
+    new, metrics = mdpo.critic_step(model, state, batch, noise, c)
+    q = model.critic.of_action(state.critic, s, batch.action)
+    torch.testing.assert_close(metrics["critic_loss"], 0.5 * ((q - y_q) ** 2).mean(-1).sum())
+    torch.testing.assert_close(metrics["value_loss"], 0.5 * ((V(state.critic_value, s)[:, 0] - y_v) ** 2).mean())
+    torch.testing.assert_close(
+        new.target_critic, state.target_critic + 0.005 * (new.critic_value - state.target_critic)
+    )
+
+    old = state.actor + 0.1 * torch.randn(state.actor.shape, generator=generator)
+    J, draw = mdpo.actor_loss(model, state.actor, old, state.critic, torch.tensor(0.2), torch.tensor(0.2), s, noise[1])
+    pi: Gaussian = model.policy.distribution(state.actor, s)
+    ell_k = model.policy.log_prob(model.policy.distribution(old, s), draw.pre_tanh)
+    q1 = model.critic.of_action(state.critic, s, draw.action)[0]
+    penalty = 1e-3 * ((pi.mean**2).mean() + (pi.log_std**2).mean())
+    torch.testing.assert_close(J, (draw.log_prob - 0.8 * ell_k - q1).mean() + penalty)
