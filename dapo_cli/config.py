@@ -78,11 +78,22 @@ class RunConfig:
 
 
 def load_algorithm(name: str) -> Algorithm:
-    """The algorithm of that name; raises BadInput for an unknown one."""
+    """The algorithm of that name; raises BadInput for an unknown one, and for a plug-in that is none."""
     known = algorithms.names()
     if name not in known:
         raise BadInput(f"unknown algorithm '{name}': {did_you_mean(name, known)}")
-    return algorithms.load(name)
+    try:
+        algorithm = algorithms.load(name)
+    except Exception as error:  # whatever a plug-in's own code raises
+        cause = " ".join(f"{type(error).__name__}: {error}".split())
+        raise BadInput(f"the algorithm '{name}' cannot be loaded ({cause}): repair or uninstall its package") from error
+    offered = {*Algorithm.__annotations__, *vars(Algorithm)}
+    missing = sorted(part for part in offered if not part.startswith("_") and not hasattr(algorithm, part))
+    if missing:
+        raise BadInput(
+            f"the algorithm '{name}' lacks {', '.join(missing)}: its package must offer all of docs/plugin.md"
+        )
+    return algorithm
 
 
 def resolve(

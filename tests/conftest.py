@@ -1,7 +1,11 @@
-"""A database of runs, made as training makes them."""
+"""A database of runs, made as training makes them; dapo installed from its wheel."""
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
+import venv
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -57,3 +61,31 @@ def record_run(results: Database) -> Callable[..., str]:
         return run_id
 
     return record
+
+
+@pytest.fixture(scope="session")
+def install_dapo(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
+    """Installs the wheel in a new environment in a folder, and returns the folder of its commands.
+
+    That environment is outside the clone and borrows the dependencies of the tests'.
+    """
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    ignored = shutil.ignore_patterns(".git", ".venv", "build", "*.egg-info", "__pycache__", "*.db.files")
+    shutil.copytree(Path(__file__).parents[1], source, ignore=ignored)
+    pip = [sys.executable, "-m", "pip"]
+    subprocess.run([*pip, "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(source)], check=True)
+    (wheel,) = folder.glob("dapo_cli-*.whl")
+    shutil.rmtree(source)
+
+    def install(target: Path) -> Path:
+        venv.create(target / "venv", with_pip=False)
+        commands = target / "venv" / "bin"
+        # The dependencies without the clone: only the folder of third-party packages, and none of its .pth files.
+        (site,) = (target / "venv" / "lib").glob("python*/site-packages")
+        (site / "dependencies.pth").write_text(str(Path(pytest.__file__).parents[1]))
+        python = ["--python", str(commands / "python")]
+        subprocess.run([*pip, *python, "install", "--quiet", "--no-deps", str(wheel)], check=True)
+        return commands
+
+    return install

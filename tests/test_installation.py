@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
-import venv
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,24 +16,9 @@ TINY = ["--set=hidden_sizes=[16]", "--set=batch_size=8", "--set=learning_starts=
 
 
 @pytest.fixture(scope="module")
-def dapo(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The command `dapo`, installed from the wheel; it borrows the dependencies of the tests' environment."""
-    folder = tmp_path_factory.mktemp("installed")
-    source = folder / "source"
-    ignored = shutil.ignore_patterns(".git", ".venv", "build", "*.egg-info", "__pycache__", "*.db.files")
-    shutil.copytree(ROOT, source, ignore=ignored)
-    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(source)]
-    subprocess.run(build, check=True)
-    (wheel,) = folder.glob("dapo_cli-*.whl")
-    shutil.rmtree(source)
-    venv.create(folder / "venv", with_pip=False)
-    python = folder / "venv" / "bin" / "python"
-    # The dependencies without the clone: only the folder of third-party packages, and none of its .pth files.
-    (site,) = (folder / "venv" / "lib").glob("python*/site-packages")
-    (site / "dependencies.pth").write_text(str(Path(pytest.__file__).parents[1]))
-    install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps", str(wheel)]
-    subprocess.run(install, check=True)
-    return str(folder / "venv" / "bin" / "dapo")
+def dapo(install_dapo: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The command `dapo`, installed from the wheel."""
+    return str(install_dapo(tmp_path_factory.mktemp("installed")) / "dapo")
 
 
 def run(dapo: str, folder: Path, *arguments: str) -> str:

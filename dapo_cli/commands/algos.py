@@ -23,7 +23,7 @@ def algos(
     if name is None:
         import algorithms
 
-        rows = [(name, _summary(algorithms.load(name).__doc__)) for name in algorithms.names()]
+        rows = [(name, _summary(configuration.load_algorithm(name).__doc__)) for name in algorithms.names()]
         if as_json:
             console.print_json([{"name": name, "summary": summary} for name, summary in rows])
         else:

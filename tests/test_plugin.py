@@ -1,0 +1,101 @@
+"""docs/plugin.md, done as it says: its files, its commands, dapo's contract on its algorithm; and broken plug-ins."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import algorithms
+from dapo_cli import config
+from dapo_cli.errors import BadInput
+
+ROOT = Path(__file__).parent.parent
+PAGE = (ROOT / "docs" / "plugin.md").read_text(encoding="utf-8")
+PIP = (
+    "python -m pip install --quiet --no-build-isolation --no-index"  # what the page needs is there, nothing is fetched
+)
+
+
+def block(language: str, number: int = 0) -> str:
+    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)[number]
+
+
+@pytest.mark.slow
+def test_the_page_makes_an_algorithm(install_dapo: Callable[[Path], Path], tmp_path: Path) -> None:
+    commands = install_dapo(tmp_path)
+    environment = os.environ | {"PATH": f"{commands}{os.pathsep}{os.environ['PATH']}"}
+    environment = {name: value for name, value in environment.items() if not name.startswith("PYTHON")}
+    package = tmp_path / "forward-kl"
+    package.mkdir()
+    (package / "pyproject.toml").write_text(block("toml"), encoding="utf-8")
+    (package / "forward_kl.py").write_text(block("python"), encoding="utf-8")
+
+    def run(command: str, folder: Path = tmp_path) -> str:
+        done = subprocess.run(
+            shlex.split(command), cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    lines = block("sh").splitlines()
+    assert lines[0] == "pip install ./forward-kl"
+    run(f"{PIP} ./forward-kl")
+    printed = {line: run(line) for line in lines[1:]}
+    assert "forward-kl  weighted maximum likelihood" in printed["dapo algos"]
+    assert "actions drawn per state" in printed["dapo algos forward-kl"]
+    assert re.search(r"Pendulum-v1\s+forward-kl\s+1 ", printed["dapo compare"])
+    (trained, _) = json.loads(run("dapo runs --json --sort algo"))
+    assert (trained["algo"], trained["status"], trained["exactness"]) == ("forward-kl", "completed", "exact")
+
+    # The contract, from the clone, on the installed packages: with -P the clone's own are not importable.
+    contract = block("sh", 1).strip()
+    assert contract.startswith("pytest ")
+    outcome = run(f"python -P -m {contract} -p no:cacheprovider -o addopts='' -v", ROOT)
+    assert " passed" in outcome
+    assert "[forward-kl]" in outcome
+    run("dapo train --algo forward-kl --env Pendulum-v1 --steps 200 --compile on --set learning_starts=190 -q")
+
+
+@pytest.fixture
+def plug_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
+    """Makes a plug-in `mine` of one module with this text."""
+    modules = algorithms._modules() | {"mine": "my_plug_in"}
+
+    def install(text: str) -> None:
+        (tmp_path / "my_plug_in.py").write_text(text)
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.setattr(algorithms, "_modules", lambda: modules)
+        monkeypatch.delitem(sys.modules, "my_plug_in", raising=False)
+
+    return install
+
+
+def test_the_page_offers_all_that_an_algorithm_needs(plug_in: Callable[[str], None]) -> None:
+    plug_in(block("python"))
+    assert config.load_algorithm("mine").Config(samples=4).samples == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("import no_such_module\n", ["'mine'", "No module named 'no_such_module'", "uninstall"]),
+        ("raise RuntimeError('two\\nlines')\n", ["'mine'", "RuntimeError: two lines"]),
+        ("from algorithms.sac import Config, PHASES, init\n", ["lacks critic_step, diagnose, noise_samples"]),
+    ],
+    ids=["import", "raises", "lacks"],
+)
+def test_a_broken_plug_in_is_one_line(plug_in: Callable[[str], None], text: str, words: list[str]) -> None:
+    plug_in(text)
+    with pytest.raises(BadInput) as caught:
+        config.load_algorithm("mine")
+    assert "\n" not in str(caught.value)
+    for word in words:
+        assert word in str(caught.value)
