@@ -99,7 +99,7 @@ def test_without_its_replay_the_policy_collects_a_new_one_and_the_run_says_so(
     with monkeypatch.context() as patch:
 
         def acting(self: Learner, observation: Any, generator: Any = None) -> Any:
-            policy.append(self.replay.total) if generator is not None else None
+            policy.append(self.replay.total) if generator is self.act_generator else None
             return act(self, observation, generator)
 
         def updating(self: Learner, **which: bool) -> None:
