@@ -33,9 +33,9 @@ def dual_errors(
 ) -> Metrics:
     """For the negative entropy, where f = log π^θ and f^k = log π^k unless `old_dual` gives another, in units of 1.
 
-    `divergence` is KL(π^θ ‖ π̂) = D_Φ(π^θ, π̂), the normaliser of π̂ by importance sampling from π^θ: with K samples a
-    lower bound in expectation, and at most log K. `dual_error` is ½ Var_{a~π^θ}[f - y], the squared error modulo the
-    constant per state that no policy sees. `kl_old` is KL(π^θ ‖ π^k). Means over the states s (B, S), noise (K, B, A).
+    `divergence` is KL(π^θ ‖ π̂) = D_Φ(π^θ, π̂), the normaliser of π̂ by importance sampling from π^θ: a lower bound
+    in expectation. `dual_error` is ½ Var_{a~π^θ}[f - y], the squared error modulo the constant per state that no policy
+    sees. `kl_old` is KL(π^θ ‖ π^k). Means over the states s (B, S); noise (K, B, A).
     """
     policy = model.policy
     pi, old = policy.distribution(state.actor, s), policy.distribution(old_actor, s)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "commands.md"
+ROOT = Path(__file__).parents[2]
+DOCUMENT = ROOT / "docs" / "commands.md"
 
 
 @pytest.mark.parametrize(
@@ -46,3 +47,22 @@ def test_every_example_filter_is_one(results):
     (examples,) = re.findall(r"selects runs:\n\n```\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
     for line in examples.splitlines():
         parse(line)
+
+
+def test_the_code_beside_an_equation_is_the_code_that_runs():
+    """Every excerpt of docs/algorithms.md stands, line by line, in the file that its section names."""
+    sections = (ROOT / "docs" / "algorithms.md").read_text(encoding="utf-8").split("\n## ")[1:]
+    excerpts = 0
+    for section in sections:
+        named = re.search(r"`(\w+\.py)`", section.partition("\n")[0])
+        files = [named.group(1) if named else "", "_dual_network.py"]
+        source = [
+            line.strip()
+            for file in files
+            if file
+            for line in (ROOT / "algorithms" / file).read_text(encoding="utf-8").splitlines()
+        ]
+        for block in re.findall(r"```python\n(.*?)```", section, re.DOTALL):
+            excerpts += 1
+            assert [line for line in block.splitlines() if line.strip() not in source] == []
+    assert excerpts >= 6
