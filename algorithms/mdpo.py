@@ -8,6 +8,7 @@ Symbols: π^k the policy frozen for m updates, ℓ_θ = log π^θ(a|s), Q the mi
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, NamedTuple
 
 import torch
@@ -50,9 +51,7 @@ class State(NamedTuple):
 
 
 def _value_network(model: ActorCritic) -> MLP:
-    return MLP(
-        (model.spaces.observation, *model.config.hidden_sizes, 1), model.config.activation, model.config.layer_norm
-    )
+    return dataclasses.replace(model.critic.network, copies=1, sizes=(*model.policy.network.sizes[:-1], 1))
 
 
 def init(model: ActorCritic, generator: torch.Generator) -> State:

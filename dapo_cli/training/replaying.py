@@ -14,7 +14,7 @@ from dapo_cli.training.evaluation import Played, evaluate
 from dapo_cli.training.trained import Trained
 from dapo_cli.training.video import Film
 
-SAMPLING = 12  # stream of the random numbers of sampled actions; those of learner and environments are 0 to 3, 10, 11
+SAMPLING = 13  # stream of the random numbers of sampled actions; those of learner and loop are 0 to 3 and 10 to 12
 
 
 class Comparison(NamedTuple):

@@ -12,7 +12,7 @@ import pytest
 from torch import Tensor
 
 import algorithms
-from algorithms import dapo_kl, sac
+from algorithms import dapo_kl
 from algorithms._actor_critic import ActorCritic
 from dapo_cli import config
 from dapo_cli.errors import RunFailed
@@ -46,18 +46,29 @@ def flipped(step: Callable[..., tuple[Any, dict[str, Tensor]]]) -> Callable[...,
     return mutant
 
 
+# What an algorithm is given beside its defaults. MAMPO's dual network is too fragile for this (docs/algorithms.md).
+CHOICES = {"mampo": ["reading=policy"], "mdpo": ["m=100"]}
+
+
+def balance(folder: Path, algo: str) -> float:
+    return train(folder, algo, PENDULUM, [*PENDULUM_SETTINGS, *CHOICES.get(algo, [])], window=10)
+
+
 @pytest.mark.parametrize("algo", algorithms.names())
 def test_balancing_is_learned(tmp_path: Path, algo: str) -> None:
-    assert train(tmp_path, algo, PENDULUM, PENDULUM_SETTINGS, window=10) > BALANCED
+    assert balance(tmp_path, algo) > BALANCED
 
 
-@pytest.mark.parametrize("module", [sac, dapo_kl])
+@pytest.mark.parametrize(
+    ("algo", "phase"),
+    [("sac", "policy"), ("dapo-kl", "policy"), ("dapo-l2", "policy"), ("ampo", "projection"), ("mdpo", "policy")],
+)
 def test_a_flipped_policy_gradient_misses_the_threshold(
-    tmp_path: Path, module: Any, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, algo: str, phase: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(module.PHASES, "policy", flipped(module.PHASES["policy"]))
-    algo = module.__name__.rpartition(".")[2].replace("_", "-")
-    assert train(tmp_path, algo, PENDULUM, PENDULUM_SETTINGS, window=10) < BALANCED / 2
+    phases = algorithms.load(algo).PHASES
+    monkeypatch.setitem(phases, phase, flipped(phases[phase]))
+    assert balance(tmp_path, algo) < BALANCED / 2
 
 
 CHEETAH = {"env": "HalfCheetah-v4", "steps": 30_000, "eval_every": 0, "eval_episodes": 1, "compile": "on"}
@@ -65,11 +76,11 @@ CHEETAH_THRESHOLD = 1200.0
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("algo", ["sac", "dapo-kl"])
-def test_half_cheetah_learns(tmp_path: Path, algo: str) -> None:
+@pytest.mark.parametrize(("algo", "threshold"), [("sac", 1200.0), ("dapo-kl", 1200.0), ("dapo-l2", 1000.0)])
+def test_half_cheetah_learns(tmp_path: Path, algo: str, threshold: float) -> None:
     """30 000 steps at the default hyperparameters; the median over three seeds of the last five episodes' mean."""
     scores = [train(tmp_path, algo, CHEETAH, [], window=5, seed=seed) for seed in range(3)]
-    assert statistics.median(scores) >= CHEETAH_THRESHOLD, scores
+    assert statistics.median(scores) >= threshold, scores
 
 
 @pytest.mark.slow
