@@ -34,6 +34,8 @@ class Critics:
     def joint(self, parameters: Tensor, observation: Tensor, action: Tensor) -> Tensor:
         """The critics' joint value (B,) of the actions (B, A)."""
         values = self.of_action(parameters, observation, action)
+        if self.reduction == "first":
+            return values[0]
         return values.amin(0) if self.reduction == "min" else values.mean(0)
 
     def of_draw(self, parameters: Tensor, observation: Tensor, draw: Draw) -> Tensor:

@@ -24,7 +24,7 @@ from algorithms._optim import Adam, adam_init, adam_step
 from algorithms._policies import Draw
 from algorithms._types import Batch, Metrics
 
-OldDual = Callable[[Tensor, Tensor], Tensor]  # (s, a) -> (B,), the old dual vector in reward units
+OldDual = Callable[[Tensor, Tensor, Tensor], Tensor]  # (s, a, u), a = tanh u -> (B,), in reward units
 
 
 class DualNetworkConfig(Hyperparameters):
@@ -86,7 +86,8 @@ def dual_step(
     s, half = batch.observation, len(batch.observation) // 2
     drawn = model.policy.draw(model.policy.distribution(state.old_actor, s[half:]), noise[1][half:])
     a = torch.cat([batch.action[:half], drawn.action])
-    y: Tensor = (1 - c.beta) * old_dual(s, a) + c.beta * model.critic.joint(state.critic, s, a)  # (B,)
+    u = torch.cat([model.policy.pre_tanh(batch.action[:half]), drawn.pre_tanh])  # tanh has rounded that of a drawn one
+    y: Tensor = (1 - c.beta) * old_dual(s, a, u) + c.beta * model.critic.joint(state.critic, s, a)  # (B,)
 
     def loss(dual: Tensor) -> Tensor:
         return ((of_action(model, dual, s, a) - y) ** 2).mean()

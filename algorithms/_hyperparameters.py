@@ -43,7 +43,9 @@ class Hyperparameters(BaseModel):
         "H̄",
     )
     critic_updates_per_step: int = hyperparameter(1, "gradient steps on the critics per environment step", ge=0)
-    actor_updates_per_step: int = hyperparameter(1, "gradient steps on the policy per environment step", ge=0)
+    actor_updates_per_step: int = hyperparameter(
+        1, "gradient steps on the policy, or on a dual network, per environment step", ge=0
+    )
     hidden_sizes: tuple[Annotated[int, Field(ge=1)], ...] = hyperparameter(
         (256, 256), "units per hidden layer, of every network", min_length=1
     )

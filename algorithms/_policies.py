@@ -75,10 +75,10 @@ class TanhGaussian:
         log_jacobian = 2 * (math.log(2) - u - F.softplus(-2 * u))  # log(1 - tanh² u) without cancellation
         return normal - log_jacobian
 
-    def log_prob_of_action(self, pi: Gaussian, action: Tensor) -> Tensor:
-        """log π(a|s), (B,), of actions (B, A) drawn elsewhere; one rounded to ±1 counts as the next number inside."""
-        bound = 1 - torch.finfo(action.dtype).eps
-        return self.log_prob(pi, torch.atanh(action.clamp(-bound, bound)))
+    def pre_tanh(self, action: Tensor) -> Tensor:
+        """u with tanh u = a, of actions (B, A) drawn elsewhere; one rounded to ±1 counts as the next number inside."""
+        bound = 1 - torch.finfo(action.dtype).eps / 2
+        return torch.atanh(action.clamp(-bound, bound))
 
     def log_overlap(self, p: Gaussian, q: Gaussian) -> Tensor:
         """log ∫ p_i(a) q_i(a) da over a in (-1, 1), (B, A): the densities' inner product in each action dimension.

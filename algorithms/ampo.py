@@ -35,7 +35,9 @@ def dual_step(model: ActorCritic, state: State, batch: Batch, noise: Tensor, c: 
 
     For the negative entropy, projecting the old dual vector first changes it by a constant per state only [D].
     """
-    return _dual_network.dual_step(model, state, batch, noise, c, lambda s, a: of_action(model, state.old_dual, s, a))
+    return _dual_network.dual_step(
+        model, state, batch, noise, c, lambda s, a, _: of_action(model, state.old_dual, s, a)
+    )
 
 
 def both_step(model: ActorCritic, state: State, batch: Batch, noise: Tensor, c: Any) -> tuple[State, Metrics]:

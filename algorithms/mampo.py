@@ -41,8 +41,8 @@ def dual_step(model: ActorCritic, state: State, batch: Batch, noise: Tensor, c: 
     """One step of the least-squares fit to (1-β) τ ℓ_k + β Q."""
     tau = model.temperature(state, c)
 
-    def old_dual(s: Tensor, a: Tensor) -> Tensor:
-        return tau * model.policy.log_prob_of_action(model.policy.distribution(state.old_actor, s), a)
+    def old_dual(s: Tensor, _a: Tensor, u: Tensor) -> Tensor:
+        return tau * model.policy.log_prob(model.policy.distribution(state.old_actor, s), u)
 
     return _dual_network.dual_step(model, state, batch, noise, c, old_dual)
 

@@ -1,9 +1,7 @@
 """MDPO: mirror descent policy optimisation, off-policy, with the Kullback-Leibler divergence as proximity.
 
-Source: Tomar, Shani, Efroni, Ghavamzadeh 2020, "Mirror Descent Policy Optimization", arXiv 2005.09814, and the authors'
-public code [C]. With entropy weight λ (here the temperature τ) and proximity coefficient c (τ/β), the loss is DAPO-KL's
-up to scale [D], with sampled log-densities where DAPO-KL has a closed form, and m = 1000 [C].
-Symbols: π^k the policy frozen for m updates, ℓ_θ = log π^θ(a|s), Q the minimum of the critics, β = λ/c.
+Source: Tomar et al. 2020, "Mirror Descent Policy Optimization", arXiv 2005.09814, and the authors' public code [C].
+With λ = τ and proximity coefficient c = τ/β the loss is DAPO-KL's up to scale [D]. Symbols as in dapo_kl.py.
 """
 
 from __future__ import annotations
@@ -17,6 +15,7 @@ from torch.func import grad_and_value
 
 from algorithms import _actor_critic
 from algorithms._actor_critic import ActorCritic, negative_entropy, temperature_step
+from algorithms._critic import Critics
 from algorithms._diagnostics import dual_errors
 from algorithms._hyperparameters import Hyperparameters, hyperparameter
 from algorithms._networks import MLP
@@ -54,6 +53,10 @@ def _value_network(model: ActorCritic) -> MLP:
     return dataclasses.replace(model.critic.network, copies=1, sizes=(*model.policy.network.sizes[:-1], 1))
 
 
+def _policy_critic(model: ActorCritic) -> Critics:
+    return dataclasses.replace(model.critic, reduction="first") if model.config.faithful else model.critic
+
+
 def init(model: ActorCritic, generator: torch.Generator) -> State:
     """Fresh networks; the old policy is the first one."""
     core = model.init(generator)
@@ -67,7 +70,7 @@ regulariser = negative_entropy
 
 
 def critic_step(model: ActorCritic, state: State, batch: Batch, noise: Tensor, c: Any) -> tuple[State, Metrics]:
-    """One step on the critics; if faithful, on Q and V of soft actor-critic's first version (arXiv 1801.01290) [C]."""
+    """One step on the critics; if faithful, on Q and V of the first soft actor-critic (arXiv 1801.01290) [C]."""
     if not model.config.faithful:
         return _actor_critic.critic_step(model, state, batch, noise, c)
     s, a, r, s2, bootstrap = batch
@@ -111,11 +114,7 @@ def actor_loss(
     pi = model.policy.distribution(actor, s)
     draw = model.policy.draw(pi, noise)
     ell_k = model.policy.log_prob(model.policy.distribution(old_actor, s), draw.pre_tanh)
-    q = (
-        model.critic.of_action(critic, s, draw.action)[0]
-        if model.config.faithful
-        else model.critic.of_draw(critic, s, draw)
-    )
+    q = _policy_critic(model).of_draw(critic, s, draw)
     J = (tau / beta * draw.log_prob - (tau / beta - tau) * ell_k - q).mean()
     if model.config.faithful:
         J = J + 1e-3 * ((pi.mean**2).mean() + (pi.log_std**2).mean())
@@ -157,4 +156,5 @@ def refresh(state: State) -> State:
 
 def diagnose(model: ActorCritic, state: State, old_actor: Tensor, s: Tensor, noise: Tensor, c: Any) -> Metrics:
     """How far π^θ is from π̂ ∝ (π^k)^(1-β) exp(β Q/τ)."""
-    return dual_errors(model, state, old_actor, s, noise, model.temperature(state, c), c.beta)
+    own = dataclasses.replace(model, critic=_policy_critic(model))
+    return dual_errors(own, state, old_actor, s, noise, model.temperature(state, c), c.beta)

@@ -31,17 +31,13 @@ class Bandit(Critics):
 
 def entropy_reward(policy: TanhGaussian) -> Callable[[Tensor], Tensor]:
     """Q = -‖u - u*‖² - τ log|∂a/∂u|, a = tanh u: with entropy of weight τ the optimum is N(u*, τ/2) under tanh."""
-    return lambda action: TAU * policy.log_prob_of_action(OPTIMUM, action)
+    return lambda action: TAU * policy.log_prob(OPTIMUM, policy.pre_tanh(action))
 
 
 def l2_reward(policy: TanhGaussian) -> Callable[[Tensor], Tensor]:
     """Q = τ Σ_i p_i(a_i): with ½ Σ_i ‖π_i‖² of weight τ the optimum is p, the same tanh-Gaussian."""
 
-    def reward(action: Tensor) -> Tensor:
-        bound = 1 - torch.finfo(action.dtype).eps
-        return TAU * policy.log_densities(OPTIMUM, torch.atanh(action.clamp(-bound, bound))).exp().sum(-1)
-
-    return reward
+    return lambda action: TAU * policy.log_densities(OPTIMUM, policy.pre_tanh(action)).exp().sum(-1)
 
 
 def play(learner: Learner, l2: bool) -> Learner:

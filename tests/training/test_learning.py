@@ -72,15 +72,18 @@ def test_a_flipped_policy_gradient_misses_the_threshold(
 
 
 CHEETAH = {"env": "HalfCheetah-v4", "steps": 30_000, "eval_every": 0, "eval_episodes": 1, "compile": "on"}
-CHEETAH_THRESHOLD = 1200.0
+# Medians lie between 1000 and 1700, but another processor, or one operation compiled otherwise, moves a single seed by
+# 700 (SAC's seed 0: 932, 1501, 1679), so the threshold keeps a distance from them. Broken algorithms are far below it;
+# even a correct SAC whose temperature begins at 1 had only 606 and 556.
+CHEETAH_THRESHOLD = 800.0
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("algo", "threshold"), [("sac", 1200.0), ("dapo-kl", 1200.0), ("dapo-l2", 1000.0)])
-def test_half_cheetah_learns(tmp_path: Path, algo: str, threshold: float) -> None:
+@pytest.mark.parametrize("algo", ["sac", "dapo-kl", "dapo-l2"])
+def test_half_cheetah_learns(tmp_path: Path, algo: str) -> None:
     """30 000 steps at the default hyperparameters; the median over three seeds of the last five episodes' mean."""
     scores = [train(tmp_path, algo, CHEETAH, [], window=5, seed=seed) for seed in range(3)]
-    assert statistics.median(scores) >= threshold, scores
+    assert statistics.median(scores) >= CHEETAH_THRESHOLD, scores
 
 
 @pytest.mark.slow
