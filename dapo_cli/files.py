@@ -11,7 +11,7 @@ from dapo_cli.errors import BadInput
 
 
 def write_files(contents: Mapping[Path, bytes]) -> None:
-    """Write each content to its path, in place of what was there; raises BadInput, and then no path has changed.
+    """Write each content to its path, in place of what was there; raises BadInput if that is not possible.
 
     All contents are first written beside their places and then renamed, so that a full disk or a missing folder is
     known before the first file changes.
@@ -19,15 +19,14 @@ def write_files(contents: Mapping[Path, bytes]) -> None:
     asides: list[tuple[Path, Path]] = []
     path = Path()
     try:
-        for path, content in contents.items():
-            place = path.resolve()
+        for place, (path, content) in {path.resolve(): (path, content) for path, content in contents.items()}.items():
             if place.exists() and not place.is_file():
                 raise BadInput(f"cannot write {path}: it is a folder or a device: choose another place with --out")
             aside = place.with_name(f".{place.name}.{os.getpid()}")
             asides.append((aside, place))
             aside.write_bytes(content)
-        for aside, place in asides:
-            aside.replace(place)
+        for aside, path in asides:
+            aside.replace(path)
     except OSError as error:
         raise BadInput(f"cannot write {path}: {error.strerror}: choose another place with --out") from error
     finally:

@@ -48,3 +48,14 @@ def keys(option: str, text: str) -> list[str]:
     if "" in names or len(set(names)) < len(names):
         raise BadInput(f"{option}: '{text}' has an empty or a repeated key: write it like algo,beta")
     return names
+
+
+def whole_number(text: str) -> int:
+    """`20000`, `1e6` or `1_000_000` as an integer."""
+    try:
+        number = float(text)
+        if number != int(number):
+            raise ValueError
+    except (ValueError, OverflowError) as error:
+        raise typer.BadParameter(f"'{text}' is not a whole number; write it as 20000 or 2e4") from error
+    return int(text) if text.lstrip("+-").isdigit() else int(number)

@@ -10,10 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+import torch
 
 from store import runs
 from store.recorder import Recorder
 from store.session import Database
+
+torch.set_num_threads(1)  # as training does; the processes of a parallel test run share the cores
 
 
 @pytest.fixture

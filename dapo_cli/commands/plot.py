@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dapo_cli import console, options
-from dapo_cli.commands.train import whole_number
 from dapo_cli.project_file import database_location
 
 if TYPE_CHECKING:
@@ -42,7 +41,9 @@ def plot(
     ] = Band.CI,
     window: Annotated[
         int | None,
-        typer.Option(metavar="N", parser=whole_number, help="Average training returns over N steps [default: a 50th]."),
+        typer.Option(
+            metavar="N", parser=options.whole_number, help="Average training returns over N steps [default: a 50th]."
+        ),
     ] = None,
     runs: Annotated[bool, typer.Option("--runs", help="Draw every run, too, as a faint line.")] = False,
     unfinished: Annotated[

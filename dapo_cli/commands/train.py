@@ -10,18 +10,7 @@ import typer
 
 from dapo_cli import completion, console
 from dapo_cli.errors import BadInput
-from dapo_cli.options import Db, Json
-
-
-def whole_number(text: str) -> int:
-    """`20000`, `1e6` or `1_000_000` as an integer."""
-    try:
-        number = float(text)
-        if number != int(number):
-            raise ValueError
-    except (ValueError, OverflowError) as error:
-        raise typer.BadParameter(f"'{text}' is not a whole number; write it as 20000 or 2e4") from error
-    return int(text) if text.lstrip("+-").isdigit() else int(number)
+from dapo_cli.options import Db, Json, whole_number
 
 
 def train(

@@ -103,6 +103,10 @@ class Film:
             cause = " ".join(str(error).split()).rstrip(".") or type(error).__name__
             remedy = f": {NO_GL}" if re.search("GL|glfw|[mM]esa|gl[A-Z]", cause) else ""
             raise BadInput(f"cannot film this environment ({cause}){remedy}, or leave out --video") from error
+        if getattr(frame, "ndim", 0) != 3:
+            raise BadInput(
+                "cannot film this environment (it draws no picture of rows, columns, colours): leave out --video"
+            )
         self._writer.add(frame)
 
     def __enter__(self) -> Film:

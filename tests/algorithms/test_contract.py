@@ -3,41 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from variants import variants
 
-import algorithms
-from algorithms._hyperparameters import Hyperparameters
 from algorithms._learner import Learner, named_leaves
 from algorithms._types import Algorithm, Batch, Spaces
 
 SPACES = Spaces(observation=4, action=2)
-
-
-class Variant:
-    """An algorithm with its defaults, or with one of its own switches in another position."""
-
-    def __init__(self, name: str, **switches: object) -> None:
-        self.module, self.switches = algorithms.load(name), switches
-        self.id = " ".join([name, *(f"{key}={value}" for key, value in switches.items())])
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.module, name)
-
-
-def variants() -> Iterator[Variant]:
-    for name in algorithms.names():
-        yield Variant(name)
-        for key, field in algorithms.load(name).Config.model_fields.items():
-            choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
-            choices = (False, True) if field.annotation is bool else choices
-            if key not in Hyperparameters.model_fields:
-                yield from (Variant(name, **{key: value}) for value in choices if value != field.default)
 
 
 @pytest.fixture(params=list(variants()), ids=lambda variant: variant.id)
@@ -193,11 +170,21 @@ def test_the_end_of_an_iteration_is_diagnosed(algorithm: Algorithm) -> None:
 
 
 def test_any_two_algorithms_differ_after_learning_starts() -> None:
-    ends = {}
+    """Also where both begin alike and see the same minibatches and noise."""
+    ends: dict[str, Tensor] = {}
+    rows, noise = torch.rand(12, 16, Batch.row_width(SPACES)), torch.randn(12, 6, 16, SPACES.action)
     for variant in variants():
         made = learner(variant)
-        iterate(made, 3)
-        ends[variant.id] = made.state.actor
+        iteration = [phase for phase, count in variant.schedule(made.config) for _ in range(count)]
+        state = made.state
+        for update in range(12):
+            batch, K = Batch.unpack(rows[update], SPACES), variant.noise_samples(made.config)
+            arguments = (batch, noise[update, :K], made._coefficients)
+            state, _ = variant.critic_step(made.model, state, *arguments)
+            state, _ = variant.PHASES[iteration[update % len(iteration)]](made.model, state, *arguments)
+            if (update + 1) % len(iteration) == 0:
+                state = variant.refresh(state)
+        ends[variant.id] = state.actor.detach()
     for one, other in itertools.combinations(ends, 2):
         assert not torch.equal(ends[one], ends[other]), (one, other)
 

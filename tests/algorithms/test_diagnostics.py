@@ -81,6 +81,24 @@ def test_l2_divergence_is_the_distance_to_the_projection() -> None:
     assert measured["kl_old"] == pytest.approx(policy.kl(pi, policy.distribution(old, torch.zeros(1, 2))).item())
 
 
+@pytest.mark.parametrize(("slope", "mean"), [(10.0, 0.0), (2.0, 1.0), (0.2, 1.0)])
+def test_l2_divergence_where_the_projection_meets_the_bounds(slope: float, mean: float) -> None:
+    """Q = slope · Σ a_i: π̂_i = [slope a/τ - λ]₊, a ramp up to the bound, and the distance by a fine rule in a."""
+    model, _, _ = fixed_model(l2=True)
+    model = dataclasses.replace(model, critic=dataclasses.replace(model.critic, reward=lambda a: slope * a.sum(-1)))
+    actor = torch.tensor([mean, mean, 0.1, 0.1])
+    a = torch.linspace(-1, 1, 200_001)[1:-1]
+    pi = model.policy.distribution(actor, torch.zeros(1, 2))
+    density = model.policy.log_densities(Gaussian(*(g[0, :1, None] for g in pi)), torch.atanh(a))[0].exp()
+    y = slope * a / bandit.TAU
+    low, high = y.min() - 1, y.max()
+    for _ in range(80):
+        middle = (low + high) / 2
+        low, high = (middle, high) if torch.trapezoid((y - middle).clamp(min=0), a) > 1 else (low, middle)
+    expected = 2 * 0.5 * torch.trapezoid((density - (y - low).clamp(min=0)) ** 2, a)
+    assert measure(model, actor, actor, 1.0, l2=True)["divergence"] == pytest.approx(expected.item(), rel=0.03)
+
+
 @pytest.mark.parametrize("l2", [False, True])
 def test_nothing_is_off_at_the_target(l2: bool) -> None:
     model, _, old = fixed_model(l2)

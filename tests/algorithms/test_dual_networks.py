@@ -42,13 +42,40 @@ def test_dual_loss_by_hand(generator: torch.Generator, name: str) -> None:
 
 
 def test_projection_by_hand(generator: torch.Generator) -> None:
+    """E[τ ℓ_θ - g_ω(s, a)] with the density and the network's layers written out."""
     model = build("ampo")
     state = ampo.init(model, generator)
-    s, noise = torch.randn(32, SPACES.observation), torch.randn(32, SPACES.action)
+    s = torch.randn(32, SPACES.observation, generator=generator)
+    noise = torch.randn(32, SPACES.action, generator=generator)
     loss, _ = _dual_network.projection_loss(model, state.actor, state.dual, torch.tensor(0.2), s, noise)
-    draw = model.policy.draw(model.policy.distribution(state.actor, s), noise)
-    g = _dual_network.of_action(model, state.dual, s, draw.action)
-    torch.testing.assert_close(loss, (0.2 * draw.log_prob - g).mean())
+    pi = model.policy.distribution(state.actor, s)
+    u = pi.mean + pi.log_std.exp() * noise
+    ell = torch.distributions.Normal(pi.mean, pi.log_std.exp()).log_prob(u) - torch.log(1 - torch.tanh(u) ** 2)
+    p = _dual_network.network(model).unflatten(state.dual)
+    h = torch.cat([s, torch.tanh(u)], -1)
+    for layer in range(3):
+        h = h @ p[f"{layer}.weight"][0] + p[f"{layer}.bias"][0, 0]
+        h = torch.relu(h) if layer < 2 else h
+    torch.testing.assert_close(loss, (0.2 * ell.sum(-1) - h[:, 0]).mean())
+
+
+def test_network_error_is_that_of_the_fit(generator: torch.Generator) -> None:
+    """½ Var over the actions of (g_ω - (1-β) g^k - βQ)/τ: by hand, and 0 where the network is its own target."""
+    model = build("ampo", beta=0.3, temperature=0.2)
+    state, c = ampo.init(model, generator), coefficients(model.config)
+    state = state._replace(old_dual=state.dual + 0.1 * torch.randn(state.dual.shape, generator=generator))
+    s = torch.randn(8, SPACES.observation, generator=generator)
+    noise = torch.randn(20, 8, SPACES.action, generator=generator)
+    measured = ampo.diagnose(model, state, state.old_actor, s, noise, c)["network_error"]
+    errors = []
+    for k in range(20):
+        draw = model.policy.draw(model.policy.distribution(state.actor, s), noise[k])
+        g, g_k = (_dual_network.of_action(model, dual, s, draw.action) for dual in (state.dual, state.old_dual))
+        errors.append((g - 0.7 * g_k - 0.3 * model.critic.of_draw(state.critic, s, draw)) / 0.2)
+    torch.testing.assert_close(measured, 0.5 * torch.stack(errors).var(0).mean())
+    stays = c._replace(beta=torch.tensor(0.0))
+    own = ampo.diagnose(model, state._replace(old_dual=state.dual), state.old_actor, s, noise, stays)
+    assert own["network_error"].item() == pytest.approx(0, abs=1e-20)
 
 
 def test_interleaved_is_one_step_of_each(generator: torch.Generator) -> None:

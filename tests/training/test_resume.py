@@ -19,16 +19,19 @@ from dapo_cli.training import session
 from store.errors import RunBusy
 
 
-@pytest.mark.parametrize("algo", ["sac", "dapo-kl"])
+@pytest.mark.parametrize(
+    ("algo", "settings"), [("sac", []), ("dapo-kl", []), ("ampo", []), ("mdpo", ["faithful=true", "m=7"])]
+)
 def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(
-    db: str, algo: str, monkeypatch: pytest.MonkeyPatch
+    db: str, algo: str, settings: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = record(db, train(db, algo=algo))
+    """Also between the two phases of a policy iteration, and with networks that only some algorithms have."""
+    whole = record(db, train(db, *settings, algo=algo))
     other = db.replace("runs", "interrupted")
     with monkeypatch.context() as patch:
         interrupt_at(patch, 333)
         with pytest.raises(Interrupted) as caught:
-            train(other, algo=algo)
+            train(other, *settings, algo=algo)
     run_id = only_run(other)
     assert caught.value.exit_code == 130
     assert f"dapo resume {run_id[:6]}" in str(caught.value)
