@@ -106,7 +106,7 @@ def test_the_documented_lines_load_it_without_dapo(policy: Any, tmp_path: Path, 
     (tmp_path / exporting.MODEL).write_bytes(onnx_model.model(arrays, "relu").SerializeToString())
     np.save(tmp_path / "observation.npy", observations())
     lines = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)[number]
-    assert len(lines.splitlines()) <= 5
+    assert len([line for line in lines.splitlines() if line]) <= 5
     assert package in lines
     before = """
 import importlib.util, numpy
