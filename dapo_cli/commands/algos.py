@@ -30,6 +30,8 @@ def algos(
             console.print_table(("algorithm", "what it is"), rows, whole=("algorithm",))
         return
 
+    from algorithms._hyperparameters import Hyperparameters
+
     algorithm = configuration.load_algorithm(name)
     fields: list[dict[str, Any]] = [
         {
@@ -41,7 +43,7 @@ def algos(
         }
         # its own first: they are what a reader came for
         for field_name, field in sorted(
-            algorithm.Config.model_fields.items(), key=lambda item: item[0] not in algorithm.Config.__annotations__
+            algorithm.Config.model_fields.items(), key=lambda item: item[0] in Hyperparameters.model_fields
         )
     ]
     if as_json:
