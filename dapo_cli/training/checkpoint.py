@@ -25,7 +25,7 @@ from store import runs
 from store.errors import CannotWrite
 from store.session import Database
 
-FORMAT = 1
+FORMAT = 2  # 1 had no diagnostics at the end of a policy iteration
 KEPT = 2  # checkpoints of a run: the last, and one to fall back on
 
 
