@@ -17,7 +17,7 @@ from algorithms._actor_critic import ActorCritic, Regulariser
 from algorithms._policies import Draw, Gaussian
 from algorithms._types import Batch, Metrics
 
-GRID_STATES, GRID_ACTIONS, GRID_POINTS = 8, 4, 33
+GRID_STATES, GRID_ACTIONS, GRID_POINTS = 4, 2, 33  # more of them would cost a run more than 1 %
 OldDual = Callable[[Tensor, Draw], Tensor]
 
 
