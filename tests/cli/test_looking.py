@@ -1,32 +1,15 @@
-"""runs, show, compare, table: on a terminal's terms, and as data."""
+"""runs and show: on a terminal's terms, and as data."""
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import math
-from pathlib import Path
 
 import pytest
 
 from dapo_cli import console
 from store import runs as store_runs
-
-
-@pytest.fixture
-def family(record_run) -> dict[str, str]:
-    """Two algorithms on two environments: name -> id, oldest first."""
-    ids = {}
-    for seed in range(3):
-        ids[f"sac-{seed}"] = record_run(seed=seed, final=[100.0 + seed], tags=["paper"])
-        ids[f"kl-{seed}"] = record_run("dapo-kl", seed=seed, final=[200.0 + 10 * seed], settings={"beta": 0.5, "m": 10})
-    ids["kl-low"] = record_run("dapo-kl", final=[50.0], settings={"beta": 0.1, "m": 10}, tags=["paper", "low"])
-    ids["hopper"] = record_run("dapo-kl", "Hopper-v4", final=[7.0], settings={"beta": 0.5, "m": 10})
-    ids["failed"] = record_run("dapo-kl", "Hopper-v4", final=None, status="failed", reason="no space left")
-    ids["dead"] = record_run("dapo-kl", "Hopper-v4", final=[3.0], status="running", settings={"beta": 0.5})
-    return ids
 
 
 def listed(dapo, *arguments: str) -> list[str]:
@@ -198,109 +181,6 @@ def test_show_a_run_of_which_nothing_is_known(dapo, record_run):
 def test_show_which_run(refused, family):
     assert refused("show", "zzz").startswith("no run 'zzz' in runs.db")
     assert refused("show", "").startswith("no run ''")
-
-
-def test_compare_algorithms_on_environments(dapo, family):
-    outcome = dapo("compare")
-    assert outcome.code == 0
-    _, _, *rows = outcome.out.splitlines()
-    assert [" ".join(row.split()) for row in rows] == [
-        "HalfCheetah-v4 dapo-kl 4 170.0 ± 80.4 [42.0, 298.0]",
-        "HalfCheetah-v4 sac 3 101.0 ± 1.0 [98.5, 103.5]",
-        "Hopper-v4 dapo-kl 1 7.00 –",
-    ]
-    assert outcome.err.splitlines() == [
-        "runs that differ in beta share a cell: add a key to --by, or filter with --where",
-        "2 runs left out: 1 failed, 1 interrupted",
-    ]
-
-
-def test_compare_by_hyperparameters(dapo, family):
-    rows = json.loads(dapo("compare", "--by", "beta, m", "--json").out)
-    assert [(row["algo"], row["beta"], row["m"], row["n"]) for row in rows] == [
-        ("dapo-kl", 0.1, 10, 1),
-        ("dapo-kl", 0.5, 10, 3),
-        ("sac", None, None, 3),
-        ("dapo-kl", 0.5, 10, 1),
-    ]
-    assert rows[1]["mean"] == 210.0
-    assert rows[1]["std"] == 10.0
-    assert rows[0]["std"] is None
-
-
-def test_compare_bad_keys(refused, family):
-    assert refused("compare", "--by", "bta").startswith("--by: no run has a key 'bta': did you mean 'beta'")
-    assert refused("compare", "--by", "beta,,m").startswith("--by: 'beta,,m' has an empty or a repeated key")
-
-
-def test_compare_nothing_to_compare(dapo, results, record_run):
-    assert dapo("compare") == (0, "", "no completed run in runs.db yet\n")
-    record_run(final=None)
-    assert dapo("compare").err == "no completed run in runs.db yet\n1 run left out: 1 completed without an evaluation\n"
-    assert dapo("compare", "--json").out == "[]\n"
-
-
-def test_table_markdown(dapo, family):
-    assert dapo("table", "--where", "algo = sac", "-q") == (
-        0,
-        "| algo | HalfCheetah-v4 |\n| :--- | ---: |\n| sac | 101.0 ± 1.0 |\n\n"
-        "Final return: mean ± standard deviation over n = 3 runs per cell.\n",
-        "",
-    )
-
-
-def test_table_csv(dapo, family):
-    text = dapo("table", "--rows", "algo,beta", "--cols", "env", "--format", "csv").out
-    rows = list(csv.DictReader(io.StringIO(text)))
-    assert [row["algo"] + row["beta"] for row in rows] == ["dapo-kl0.1", "dapo-kl0.5", "dapo-kl0.5", "sac"]
-    assert rows[-1] == {
-        "algo": "sac",
-        "beta": "",
-        "env": "HalfCheetah-v4",
-        "n": "3",
-        "mean": "101.0",
-        "std": "1.0",
-        "low": rows[-1]["low"],
-        "high": rows[-1]["high"],
-    }
-    assert float(rows[-1]["low"]) == pytest.approx(101 - 4.302652729911275 / 3**0.5)
-
-
-@pytest.mark.parametrize("format_", ["latex", "csv", "markdown", "html", "json"])
-def test_table_out_holds_what_is_printed(dapo, family, tmp_path, format_):
-    printed = dapo("table", "--format", format_)
-    outcome = dapo("table", "--format", format_, "--out", "table.txt")
-    assert outcome.out == ""
-    assert outcome.err == f"wrote table.txt\n{printed.err}"
-    assert Path("table.txt").read_text(encoding="utf-8") == printed.out
-    assert {path.name for path in tmp_path.iterdir() if "runs.db" not in path.name} == {"table.txt"}
-
-
-def test_table_a_run_counts_for_each_of_its_tags(dapo, family):
-    rows = json.loads(dapo("table", "--rows", "tag", "--cols", "", "--format", "json").out)
-    assert [(row["tag"], row["n"]) for row in rows] == [("low", 1), ("paper", 4), (None, 4)]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ("--rows algo --cols algo", "algo is both in --rows and in --cols"),
-        ("--cols bta", "--rows and --cols: no run has a key 'bta': did you mean 'beta'"),
-        ("--out no/such/folder.tex", "cannot write no/such/folder.tex: No such file or directory"),
-        ("--out .", "cannot write .: it is a folder or a device"),
-        ("--out /dev/null", "cannot write /dev/null: it is a folder or a device"),
-        ("--where seed=9", "no completed run to tabulate: see what there is with dapo runs"),
-        ("--where status=failed", "no completed run to tabulate (1 run left out: 1 failed)"),
-    ],
-)
-def test_table_bad_input(refused, family, tmp_path, arguments, message):
-    before = sorted(tmp_path.iterdir())
-    assert refused("table", *arguments.split()).startswith(message)
-    assert sorted(tmp_path.iterdir()) == before
-
-
-def test_table_no_row_keys(refused, family):
-    assert refused("table", "--rows", "").startswith("--rows: name at least one key")
 
 
 def test_tables_fit_a_narrow_terminal_and_keep_whole_ids(family, results, monkeypatch, capsys, tmp_path, dapo):
