@@ -1,14 +1,15 @@
 """What can go wrong between a run and its record. Every message is one line that names the remedy.
 
 StoreError
-├── NotADatabase     the file is something else
-├── OlderSchema      an older dapo made it, and a reader may not change it
-├── NewerSchema      a newer dapo made it
-├── DatabaseLocked   another process held it for too long
-├── CannotWrite      disk full, no permission, no such folder
-├── RunNotFound      no run of that id
-├── AmbiguousRun     several runs whose ids start like that
-└── RunBusy          the process that trains it is alive
+├── NotADatabase       the file is something else
+├── OlderSchema        an older dapo made it, and a reader may not change it
+├── NewerSchema        a newer dapo made it
+├── DatabaseLocked     another process held it for too long
+├── CannotWrite        disk full, no permission, no such folder
+├── RunNotFound        no run of that id
+├── AmbiguousRun       several runs whose ids start like that
+├── SelectionNotFound  no frozen selection of that name
+└── RunBusy            the process that trains it is alive
 """
 
 from __future__ import annotations
@@ -47,6 +48,10 @@ class RunNotFound(StoreError):
 
 class AmbiguousRun(StoreError):
     """More than one run's id starts with that prefix."""
+
+
+class SelectionNotFound(StoreError):
+    """No frozen selection has that name."""
 
 
 class RunBusy(StoreError):
