@@ -37,6 +37,9 @@ FIRST = (
     "compare",
     "table",
     "plot",
+    "mark",
+    "ledger",
+    "compute",
     "delete",
     "db",
 )

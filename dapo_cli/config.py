@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
@@ -23,7 +23,7 @@ from dapo_cli.project_file import find_project_file, read_toml
 
 M = TypeVar("M", bound=BaseModel)
 KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}
-NOT_SETTINGS = ("db", "preset", "tags", "note")  # names that a file may hold and that no run is configured by
+NOT_SETTINGS = ("db", "preset", "tags", "note", "tuning")  # names that a file may hold and that no run is configured by
 
 
 class Settings(BaseModel):
@@ -54,6 +54,7 @@ class RunConfig:
     origins: Mapping[str, str]  # name -> default, preset, file or command line
     tags: tuple[str, ...] = ()
     note: str | None = None
+    tuning: bool = False  # it chooses hyperparameters: its numbers are not for reporting
 
     @property
     def algorithm(self) -> Algorithm:
@@ -62,7 +63,7 @@ class RunConfig:
 
     def resolved(self, spaces: Spaces) -> RunConfig:
         """The same with the values that depend on the environment filled in."""
-        return RunConfig(self.settings, self.hyperparameters.resolved(spaces), self.origins, self.tags, self.note)
+        return replace(self, hyperparameters=self.hyperparameters.resolved(spaces))
 
     def rows(self) -> list[dict[str, Any]]:
         """One row a value for the table `hyperparameter`: name, value, origin, symbol."""
@@ -104,6 +105,7 @@ def resolve(
     tags: Iterable[str] = (),
     note: str | None = None,
     directory: Path | None = None,
+    tuning: bool | None = None,
 ) -> RunConfig:
     """The configuration that these command-line values give in this directory (default: the working directory).
 
@@ -151,7 +153,11 @@ def resolve(
     settings = _validated(Settings, values, sources)
     hyperparameters = _validated(algorithm.Config, values, sources)
     all_tags = tuple(dict.fromkeys([*_strings(top.get("tags", []), "tags"), *tags]))
-    return RunConfig(settings, hyperparameters, origins, all_tags, note if note is not None else top.get("note"))
+    note = note if note is not None else top.get("note")
+    tuning = tuning if tuning is not None else top.get("tuning", False)
+    if not isinstance(tuning, bool):
+        raise BadInput(f"tuning = {tuning!r} is not possible: tuning must be true or false")
+    return RunConfig(settings, hyperparameters, origins, all_tags, note, tuning)
 
 
 def given(options: Mapping[str, Any], assignments: Iterable[str] = ()) -> dict[str, Any]:
@@ -177,6 +183,7 @@ def restore(run: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]) -> RunCon
         {row["name"]: row["origin"] for row in rows},
         tuple(run.get("tags", ())),
         run.get("note"),
+        run.get("kind") == "tuning",
     )
 
 
@@ -185,7 +192,7 @@ def changed(config: RunConfig, values: Mapping[str, Any], tags: Iterable[str], n
     sources = dict.fromkeys(values, "the command line")
     settings = _validated(Settings, {**config.settings.model_dump(), **values}, sources)
     origins = {**config.origins, **dict.fromkeys(values, "command line")}
-    return RunConfig(settings, config.hyperparameters, origins, tuple(dict.fromkeys(tags)), note)
+    return replace(config, settings=settings, origins=origins, tags=tuple(dict.fromkeys(tags)), note=note)
 
 
 def symbol(field: FieldInfo) -> str | None:

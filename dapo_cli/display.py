@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -34,6 +35,16 @@ def number_text(value: float | None, scale: float | None = None) -> str:
     size = abs(value if scale is None else scale)
     text = f"{value:.{0 if size >= 1000 else 1 if size >= 100 else 2 if size >= 1 else 4}f}"
     return text.removeprefix("-") if float(text) == 0 else text
+
+
+def mean_text(values: Sequence[float]) -> str:
+    """`5123 ± 210`: mean and standard deviation of episodes' returns, the latter where there is one."""
+    if not values:
+        return "–"
+    if not all(map(math.isfinite, values)):
+        return str(math.nan)
+    mean = statistics.fmean(values)
+    return number_text(mean) + (f" ± {number_text(statistics.stdev(values), mean)}" if len(values) > 1 else "")
 
 
 def duration_text(seconds: float) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dapo_cli import completion
-from dapo_cli.errors import BadInput
+from dapo_cli.errors import BadInput, did_you_mean
+
+if TYPE_CHECKING:
+    from dapo_cli.analysis.selection import Choice
 
 Db = Annotated[
     str | None,
@@ -28,6 +31,54 @@ Where = Annotated[
         show_default=False,
     ),
 ]
+Tags = Annotated[
+    list[str] | None,
+    typer.Option("--tag", metavar="TAG", help="Only runs with this tag. Repeatable.", autocompletion=completion.tags),
+]
+Sweep = Annotated[str | None, typer.Option("--sweep", metavar="NAME", help="Only runs of this sweep.")]
+Frozen = Annotated[
+    str | None, typer.Option("--selection", metavar="NAME", help="Only the runs that dapo freeze NAME pinned.")
+]
+Tuning = Annotated[bool, typer.Option("--tuning", help="The runs marked as tuning, in place of those for reporting.")]
+Unfinished = Annotated[
+    bool, typer.Option("--unfinished", help="Also runs that failed, were interrupted or still run, as far as they are.")
+]
+Measure = Annotated[
+    str,
+    typer.Option(
+        metavar="MEASURE", help="A run's score: final, final-sampled, final-train, best, auc, speed or steps-to:R."
+    ),
+]
+Stat = Annotated[str, typer.Option(metavar="STAT", help="Of the runs' scores: mean, median, iqm or gap.")]
+Normalise = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ALGO|file",
+        help="Scale returns: 0 is a random policy, 1 this algorithm's mean or the file's reference.",
+    ),
+]
+References = Annotated[
+    str | None, typer.Option(metavar="FILE.toml", help="Returns of random policies and of references.")
+]
+Base = Annotated[
+    str | None,
+    typer.Option(metavar="FILTER", help="Show differences from these runs, such as \"algo = 'sac'\"."),
+]
+Vary = Annotated[
+    str,
+    typer.Option(metavar="KEYS", help="An ablation: what differs from --base in these settings and in nothing else."),
+]
+Equivalent = Annotated[
+    str | None,
+    typer.Option(metavar="MARGIN", help="Claim equivalence to --base within 20% of its return, or within a number."),
+]
+Allow = Annotated[
+    str,
+    typer.Option(metavar="NAMES", help="Compare runs although they differ in steps, version, physics or evaluation."),
+]
+Strict = Annotated[bool, typer.Option("--strict", help="Refuse what would otherwise be a footnote.")]
+Resamples = Annotated[int, typer.Option(metavar="N", min=100, max=1_000_000, help="Bootstrap resamples.")]
+ResamplingSeed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed of the resampling.")]
 Run = Annotated[
     str,
     typer.Argument(metavar="RUN", help="A run: its id or any unique prefix.", autocompletion=completion.runs),
@@ -48,6 +99,24 @@ def keys(option: str, text: str) -> list[str]:
     if "" in names or len(set(names)) < len(names):
         raise BadInput(f"{option}: '{text}' has an empty or a repeated key: write it like algo,beta")
     return names
+
+
+def choice(
+    where: str | None, tags: list[str] | None, sweep: str | None, frozen: str | None, tuning: bool, unfinished: bool
+) -> Choice:
+    """The choice of runs that these options say."""
+    from dapo_cli.analysis.selection import Choice
+
+    return Choice(where, tuple(dict.fromkeys(tags or ())), sweep, frozen, tuning, unfinished)
+
+
+def statistic(text: str) -> str:
+    """The statistic that `--stat` names; raises BadInput for an unknown one."""
+    from dapo_cli.analysis.statistics import STATISTICS
+
+    if text not in STATISTICS:
+        raise BadInput(f"--stat: no statistic '{text}': {did_you_mean(text, STATISTICS)}")
+    return text
 
 
 def whole_number(text: str) -> int:

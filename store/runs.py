@@ -73,7 +73,8 @@ def extend(
             rows = rows.where(table.c.run_id == run["parent"], table.c.step <= step)
             session.execute(insert(table).from_select(["run_id", *names], rows))
         session.execute(insert(Checkpoint).values(_checkpoint_row(run_id, **checkpoint)))
-        _insert_event(session, run_id, "extended", message, step, {"parent": run["parent"]})
+        inherited = {"parent": run["parent"], "wall_time": run.get("wall_time", 0.0)}
+        _insert_event(session, run_id, "extended", message, step, inherited)
     return run_id
 
 

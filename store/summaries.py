@@ -41,6 +41,36 @@ def final_training(
     return _means(db, query, where)
 
 
+def evaluation_curves(
+    db: Database, where: ColumnElement[bool] | None = None, actions: str = "mean"
+) -> dict[str, tuple[list[int], list[float]]]:
+    """The evaluations of each run that has any: id -> steps, ascending, and the mean return at each."""
+    query = select(Run.id, Evaluation.step, *_moments(Evaluation)).join_from(
+        Run, Evaluation, and_(Evaluation.run_id == Run.id, Evaluation.actions == actions)
+    )
+    if where is not None:
+        query = query.where(where)
+    curves: dict[str, tuple[list[int], list[float]]] = {}
+    with db.connect() as session:
+        for run_id, step, mean, _, *kinds in session.execute(
+            query.group_by(Run.id, Evaluation.step).order_by(Run.id, Evaluation.step)
+        ):
+            steps, means = curves.setdefault(run_id, ([], []))
+            steps.append(step)
+            means.append(_mean(mean, *kinds))
+    return curves
+
+
+def speeds(db: Database, where: ColumnElement[bool] | None = None) -> dict[str, float]:
+    """Environment steps per second of training, of each run that trained."""
+    query = select(Run.id, Run.step, Run.wall_time).where(Run.wall_time > 0)
+    with db.connect() as session:
+        return {
+            id_: step / seconds
+            for id_, step, seconds in session.execute(query if where is None else query.where(where))
+        }
+
+
 def evaluation_at(db: Database, run_id: str, step: int) -> list[tuple[float, int]]:
     """Return and length of each episode of the run's evaluation with mean actions at `step`; empty if there is none."""
     with db.connect() as session:

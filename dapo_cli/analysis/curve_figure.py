@@ -16,7 +16,7 @@ from dapo_cli.analysis import curves as kinds
 from dapo_cli.analysis import figures
 from dapo_cli.analysis.curves import Curve, Curves
 from dapo_cli.analysis.series import RETURN, TRAIN_RETURN
-from dapo_cli.analysis.tables import Key, Label, key_text, label_text
+from dapo_cli.analysis.labels import Key, Label, key_text, label_text
 from dapo_cli.console import visible
 from dapo_cli.display import steps_text
 from dapo_cli.errors import BadInput

@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import select
 
-from dapo_cli.analysis import series, tables
-from dapo_cli.analysis.selection import NO_EVALUATION, matching, without_extended
+from dapo_cli.analysis import labels, series
+from dapo_cli.analysis.labels import Key, Label
+from dapo_cli.analysis.selection import Choice, Record, select
 from dapo_cli.analysis.series import Series
 from dapo_cli.analysis.statistics import SMALLEST_SAMPLE, t_quantile
-from dapo_cli.analysis.tables import Key, Label
 from dapo_cli.errors import BadInput
-from store.models import Hyperparameter
+from store import settings
 
 if TYPE_CHECKING:
     from store.session import Database
@@ -62,8 +61,6 @@ class Curves:
     keys: tuple[str, ...]  # of the labels: algo and what was asked for
     symbols: Mapping[str, str]  # of hyperparameters: name -> as in the papers
     lines: tuple[Curve, ...]
-    pooled: tuple[str, ...]  # settings in which runs of one line differ
-    repeated_seeds: bool  # some line holds two runs of one seed that differ in nothing
     remarks: tuple[str, ...]  # on the choice of the runs
 
     @cached_property
@@ -74,7 +71,7 @@ class Curves:
     @cached_property
     def labels(self) -> list[Label]:
         """The different labels: a label looks the same in every panel."""
-        return sorted({curve.label for curve in self.lines}, key=tables.label_order)
+        return sorted({curve.label for curve in self.lines}, key=labels.label_order)
 
     def records(self) -> list[dict[str, Any]]:
         """One object a line: its keys, what was drawn, and lists `step`, `n`, `mean`, `low`, `high` of one length."""
@@ -93,9 +90,9 @@ class Curves:
             for curve in self.lines
         ]
 
-    def notes(self, option: str = "") -> list[str]:
-        """What a reader must know before believing the lines; `option` is where another key can be named."""
-        notes = [*tables.sharing_notes(self.pooled, self.repeated_seeds, "line", option), *self.remarks]
+    def notes(self) -> list[str]:
+        """What a reader must know before believing the lines."""
+        notes = list(self.remarks)
         if thin := sum(bool((curve.count < curve.n).any()) for curve in self.lines):
             notes.append(f"{_lines(thin)} drawn thin where fewer runs than n have a value")
         if broken := sum(bool(np.isnan(curve.mean).any()) for curve in self.lines):
@@ -105,51 +102,44 @@ class Curves:
 
 def collect(
     database: Database,
+    choice: Choice,
     *,
     quantity: str = series.RETURN,
     by: Sequence[str] = (),
-    where: str | None = None,
     band: str = CI,
     window: int | None = None,
-    unfinished: bool = False,
 ) -> Curves:
-    """The curves of the completed runs (with `unfinished`: of all) that match the filter `where`.
+    """The curves of the runs of a choice.
 
     A line is a value of the keys env, algo and `by`. `quantity` is as in `series.read`; `window` (environment steps)
     averages training returns, by default about a fiftieth of the longest run of a panel, and diagnostics, by default
-    not at all. `band` is "ci", "std", "minmax" or "none". Raises BadInput where nothing is left to draw.
+    not at all. `band` is "ci", "std", "minmax" or "none". A run that diverged is drawn as far as it came. Raises
+    BadInput where nothing is left to draw.
     """
     if window is not None and quantity == series.RETURN:
         raise BadInput("--window: evaluations are not averaged over steps: leave it out, or draw --y train-return")
     keys = [*KEYS, *(key for key in by if key not in KEYS)]
-    runs = matching(database, where)
-    wanted = [run for run in runs if unfinished or run["status"] == "completed"]
-    left_out = Counter(run["status"] for run in runs if not unfinished and run["status"] != "completed")
-    recorded = series.read(database, [run["id"] for run in wanted], quantity)
-    missing = NO_EVALUATION if quantity == series.RETURN else f"completed without {quantity}"
-    for run in wanted:
-        if run["id"] not in recorded:
-            left_out[missing if run["status"] == "completed" else run["status"]] += 1
-    chosen = without_extended([run for run in wanted if run["id"] in recorded], left_out)
+    chosen = select(database, choice)
+    recorded = series.read(database, [run["id"] for run in chosen.runs], quantity)
+    missing = "an evaluation" if quantity == series.RETURN else quantity
+    without = {run["id"]: f"{run['status']} without {missing}" for run in chosen.runs if run["id"] not in recorded}
+    chosen = chosen.without(without)
     if not chosen.runs:
         reasons = "".join(f" ({note})" for note in chosen.notes())
-        raise BadInput(f"no {'' if unfinished else 'completed '}run to draw{reasons}: see what there is with dapo runs")
+        raise BadInput(f"no run to draw{reasons}: see what there is with dapo runs")
     chosen.check_keys("--by", keys)
-    groups = tables.group(chosen, keys)
+    groups = labels.group(chosen.runs, keys)
     windows = _windows(chosen.runs, quantity, window)
     lines = [
         _curve(label, [_smoothed(recorded[run["id"]], run, windows.get(label[0])) for run in runs], band, windows)
-        for label, runs in sorted(groups.items(), key=lambda item: tables.label_order(item[0]))
+        for label, runs in sorted(groups.items(), key=lambda item: labels.label_order(item[0]))
     ]
-    pooled, repeated = tables.sharing(groups.values())
     return Curves(
         quantity=quantity,
         keys=tuple(keys[1:]),
-        symbols=_symbols(database, keys),
+        symbols=settings.symbols(database, keys),
         lines=tuple(lines),
-        pooled=pooled,
-        repeated_seeds=repeated,
-        remarks=(*_unfinished(chosen.runs), *chosen.notes()),
+        remarks=(*labels.sharing_notes(groups.values(), "line"), *_unfinished(chosen.runs), *chosen.notes()),
     )
 
 
@@ -195,7 +185,7 @@ def _curve(label: Label, own: Sequence[Series], band: str, windows: Mapping[Key,
     return Curve(label[0], label[1:], tuple(own), kind, window, steps, reached.sum(axis=0), mean, low, high)
 
 
-def _windows(runs: Sequence[Mapping[str, Any]], quantity: str, window: int | None) -> dict[Key, int]:
+def _windows(runs: Sequence[Record], quantity: str, window: int | None) -> dict[Key, int]:
     """The width of the windows in each environment; empty where values are drawn as recorded."""
     longest: dict[Key, int] = {}
     for run in runs:
@@ -208,26 +198,16 @@ def _windows(runs: Sequence[Mapping[str, Any]], quantity: str, window: int | Non
     return {env: series.default_window(steps) for env, steps in longest.items()}
 
 
-def _smoothed(own: Series, run: Mapping[str, Any], window: int | None) -> Series:
+def _smoothed(own: Series, run: Record, window: int | None) -> Series:
     return own if window is None else series.windowed(own, window, max(run["step"], int(own.steps[-1])))
 
 
-def _unfinished(runs: Sequence[Mapping[str, Any]]) -> list[str]:
+def _unfinished(runs: Sequence[Record]) -> list[str]:
     states = Counter(run["status"] for run in runs if run["status"] != "completed")
     if not states:
         return []
     reasons = ", ".join(f"{count} {status}" for status, count in sorted(states.items()))
     return [f"{states.total()} of the runs drawn {'is' if states.total() == 1 else 'are'} not completed: {reasons}"]
-
-
-def _symbols(database: Database, keys: Sequence[str]) -> dict[str, str]:
-    """The symbols of these hyperparameters, where all algorithms agree on one."""
-    query = select(Hyperparameter.name, Hyperparameter.symbol).where(Hyperparameter.name.in_(keys)).distinct()
-    found: dict[str, set[str | None]] = {}
-    with database.connect() as session:
-        for name, symbol in session.execute(query):
-            found.setdefault(name, set()).add(symbol)
-    return {name: symbol for name, (symbol, *others) in found.items() if symbol and not others}
 
 
 def _lines(count: int) -> str:

@@ -8,12 +8,11 @@ from sqlalchemy import ScalarSelect, case, func, null, select
 from sqlalchemy.orm import aliased
 
 from store.models import Evaluation, Run
+from store.settings import MANY
 from store.summaries import final_evaluation
 
 if TYPE_CHECKING:
     from store.session import Database
-
-MANY = 1000  # ids: beyond that, reading every run is quicker and within every database's limit
 
 
 def final_returns(database: Database, ids: list[str]) -> dict[str, float]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, select
 
 from dapo_cli.analysis.filters import condition, hyperparameter_number, known_fields
-from dapo_cli.analysis.final import MANY, final_return, final_returns
+from dapo_cli.analysis.final import final_return, final_returns
 from dapo_cli.errors import BadInput, did_you_mean
 from store import runs
 from store.liveness import dead_runs, status_expression
@@ -34,24 +32,6 @@ def select_runs(
     rows = runs.listing(database, where=matching, order_by=_order(database, sort) if sort else (), limit=limit)
     finals = final_returns(database, [row["id"] for row in rows])
     return [{**row, "final": finals.get(row["id"])} for row in rows], runs.count(database, matching)
-
-
-def settings_of(database: Database, ids: list[str]) -> dict[str, dict[str, Any]]:
-    """The hyperparameters of each run: name -> value."""
-    query = select(Hyperparameter.run_id, Hyperparameter.name, Hyperparameter.value, Hyperparameter.type)
-    if len(ids) <= MANY:
-        query = query.where(Hyperparameter.run_id.in_(ids))
-    settings: dict[str, dict[str, Any]] = {id_: {} for id_ in ids}
-    with database.connect() as session:
-        for run_id, name, value, type_ in session.execute(query):
-            if run_id in settings:
-                settings[run_id][name] = _decoded(value, type_)
-    return settings
-
-
-@cache  # a few values, on very many rows
-def _decoded(value: str | None, type_: str) -> Any:
-    return value if value is None or type_ == "str" else json.loads(value)
 
 
 def starting_with(database: Database, prefix: str, limit: int = 100) -> list[dict[str, Any]]:

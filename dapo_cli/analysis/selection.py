@@ -1,68 +1,167 @@
-"""Which runs a comparison rests on, and which it leaves out and why."""
+"""Which runs a command is about: one way to say it, and what it leaves out and why."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dapo_cli.analysis.listing import select_runs, settings_of
+from sqlalchemy import ColumnElement, and_
+
+from dapo_cli.analysis.filters import condition
 from dapo_cli.errors import BadInput, did_you_mean
+from store import runs as store_runs
+from store import selections, settings
+from store.models import Run, Tag
+from store.models import Selection as Pinned
 
 if TYPE_CHECKING:
     from store.session import Database
 
-NO_EVALUATION = "completed without an evaluation"
+Record = Mapping[str, Any]
+"""A run: the columns of `run`, `tags`, its settings by name, and `settings`, their names."""
+
 EXTENDED = "extended by another"
+_KINDS = {"tuning": "for tuning", "train": "for reporting"}
+
+_HARMLESS = {"seed", "checkpoint_every", "log_every", "keep_replay"}  # what may differ between runs of one cell
+_RUN_SETTINGS = ("algo", "env", "steps")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the options say that every analysis command has.
+
+    `where` is a filter, `tags` are all wanted, `sweep` and `frozen` name a sweep and a frozen selection. `tuning`: the
+    runs marked as tuning in place of those for reporting. `unfinished`: also runs that are not completed.
+    """
+
+    where: str | None = None
+    tags: tuple[str, ...] = ()
+    sweep: str | None = None
+    frozen: str | None = None
+    tuning: bool = False
+    unfinished: bool = False
+
+    def arguments(self) -> list[str]:
+        """The options that say it."""
+        arguments = ["--where", self.where] if self.where else []
+        for tag in self.tags:
+            arguments += ["--tag", tag]
+        arguments += ["--sweep", self.sweep] if self.sweep else []
+        arguments += ["--selection", self.frozen] if self.frozen else []
+        return arguments + ["--tuning"] * self.tuning + ["--unfinished"] * self.unfinished
 
 
 @dataclass(frozen=True)
 class Selection:
-    """`runs`: the completed runs, each a mapping of fields (columns, settings by name, `final`, `tags`, `settings`)."""
+    """`runs` count; `left_out` do not, each with the reason in `reasons` (run id -> reason)."""
 
-    runs: list[dict[str, Any]]
-    left_out: Counter[str]
+    runs: list[Record]
+    left_out: list[Record]
+    reasons: Mapping[str, str]
 
     def notes(self) -> list[str]:
         """`2 runs left out: 1 failed, 1 running`; empty where all counted."""
         if not self.left_out:
             return []
-        reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(self.left_out.items()))
-        total = self.left_out.total()
-        return [f"{total} {'run' if total == 1 else 'runs'} left out: {reasons}"]
+        counts = Counter(self.reasons[run["id"]] for run in self.left_out)
+        total = counts.total()
+        return [f"{total} {'run' if total == 1 else 'runs'} left out: {count_text(counts)}"]
 
-    def check_keys(self, option: str, keys: list[str]) -> None:
+    def check_keys(self, option: str, keys: Iterable[str]) -> None:
         """Raise BadInput for a key that no run has."""
-        known = {"tag"}.union(*self.runs)
-        known -= {"tags", "settings", "final"}
+        known = {"tag"}.union(*self.runs, *self.left_out)
+        known -= {"tags", "settings"}
         for key in keys:
-            if self.runs and key not in known:
+            if (self.runs or self.left_out) and key not in known:
                 raise BadInput(f"{option}: no run has a key '{key}': {did_you_mean(key, known)}")
 
-
-def select(database: Database, where: str | None = None) -> Selection:
-    """The runs that match the filter `where` (None: all), completed ones with their final return, oldest first."""
-    runs: list[dict[str, Any]] = []
-    left_out: Counter[str] = Counter()
-    for run in matching(database, where):
-        if run["status"] != "completed":
-            left_out[run["status"]] += 1
-        elif run["final"] is None:
-            left_out[NO_EVALUATION] += 1
-        else:
-            runs.append(run)
-    return without_extended(runs, left_out)
+    def without(self, reasons: Mapping[str, str]) -> Selection:
+        """The same with these runs left out, too: run id -> reason."""
+        out = [run for run in self.runs if run["id"] in reasons]
+        kept = [run for run in self.runs if run["id"] not in reasons]
+        return Selection(kept, [*self.left_out, *out], {**self.reasons, **reasons})
 
 
-def without_extended(runs: list[dict[str, Any]], left_out: Counter[str]) -> Selection:
-    """The selection of these runs, less those that another of them extends: the two are no independent samples."""
-    parents = {run["parent"] for run in runs}
-    kept = [run for run in runs if run["id"] not in parents]
-    return Selection(kept, left_out + Counter({EXTENDED: len(runs) - len(kept)}))
+def select(database: Database, choice: Choice) -> Selection:
+    """The completed and the diverged runs of a choice, oldest first; those in another state only if it says so.
+
+    A run that another one extends is left out: the two are no independent samples. Raises BadInput for an unknown
+    sweep, StoreError for a frozen selection that does not exist or has lost runs.
+    """
+    found = matching(database, choice)
+    wanted = "tuning" if choice.tuning else "train"
+    counted = ("completed", "diverged") + (("running", "interrupted", "failed") if choice.unfinished else ())
+    reasons: dict[str, str] = {}
+    for run in found:
+        if run["kind"] != wanted:
+            reasons[run["id"]] = _KINDS.get(run["kind"]) or str(run["kind"])
+        elif run["status"] not in counted:
+            reasons[run["id"]] = run["status"]
+    parents = {str(run["parent"]) for run in found if run["id"] not in reasons}
+    for run in found:
+        if run["id"] in parents:
+            reasons.setdefault(run["id"], EXTENDED)
+    return Selection(found, [], {}).without(reasons)
 
 
-def matching(database: Database, where: str | None = None) -> list[dict[str, Any]]:
-    """Every run that matches the filter `where` (None: all), in any state, as `Selection.runs` has them."""
-    rows, _ = select_runs(database, where=where, sort="created_at")
-    settings = settings_of(database, [row["id"] for row in rows])
-    return [{**settings[row["id"]], **row, "settings": sorted(settings[row["id"]])} for row in rows]
+def matching(database: Database, choice: Choice) -> list[Record]:
+    """Every run of a choice, whatever its kind and state, oldest first."""
+    conditions = list(_conditions(database, choice))
+    rows = store_runs.listing(
+        database,
+        where=and_(*conditions) if conditions else None,
+        order_by=[Run.__table__.c.created_at, Run.__table__.c.id],
+    )
+    values = settings.values(database, [row["id"] for row in rows])
+    return [{**values[row["id"]], **row, "settings": sorted(values[row["id"]])} for row in rows]
+
+
+def count_text(counts: Mapping[str, int]) -> str:
+    """`1 failed, 2 running`."""
+    return ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items()))
+
+
+def differing(runs: Sequence[Record], harmless: Iterable[str] = _HARMLESS) -> set[str]:
+    """The settings in which runs differ, algorithm, environment and budget included; not the harmless ones."""
+    names = set(_RUN_SETTINGS).union(*(run["settings"] for run in runs)) - set(harmless)
+    return {name for name in names if len({repr(run.get(name)) for run in runs}) > 1}
+
+
+def _conditions(database: Database, choice: Choice) -> Iterable[ColumnElement[bool]]:
+    from sqlalchemy import select as select_rows
+
+    if choice.where:
+        yield condition(database, choice.where)
+    for tag in choice.tags:
+        yield select_rows(Tag.run_id).where(Tag.run_id == Run.id, Tag.tag == tag).correlate(Run).exists()
+    if choice.sweep:
+        yield Run.sweep_id == _sweep(database, choice.sweep)
+    if choice.frozen:
+        _check_complete(database, choice.frozen)
+        yield Run.id.in_(select_rows(Pinned.run_id).where(Pinned.name == choice.frozen))
+
+
+def _check_complete(database: Database, name: str) -> None:
+    """Raise BadInput where runs of a frozen selection are no longer in the database."""
+    pinned = selections.members(database, name)
+    (missing,) = (row["missing"] for row in selections.names(database) if row["name"] == name)
+    if missing:
+        raise BadInput(
+            f"--selection: {missing} of the {len(pinned)} runs of '{name}' are no longer in {database.location}: "
+            f"restore a backup that has them, or freeze what is left under another name"
+        )
+
+
+def _sweep(database: Database, name: str) -> str:
+    from sqlalchemy import select as select_rows
+
+    from store.models import Sweep
+
+    with database.connect() as session:
+        sweeps = {name_: id_ for id_, name_ in session.execute(select_rows(Sweep.id, Sweep.name))}
+    if name not in sweeps:
+        raise BadInput(f"--sweep: there is no sweep '{name}': {did_you_mean(name, sweeps)}")
+    return sweeps[name]

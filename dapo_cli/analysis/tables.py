@@ -1,152 +1,194 @@
-"""Final returns grouped by keys: the cells of `dapo compare` and `dapo table`."""
+"""A comparison: runs scored, grouped into cells, each with its statistic, its interval and what must be said of it."""
 
 from __future__ import annotations
 
-import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from dapo_cli.analysis.statistics import Summary, summarize
-from dapo_cli.display import number_text
+from dapo_cli.analysis import comparability, labels, references, scoring
+from dapo_cli.analysis.claims import claimed
+from dapo_cli.analysis.labels import Label
+from dapo_cli.analysis.requests import Request
+from dapo_cli.analysis.selection import Record, Selection, count_text, select
+from dapo_cli.analysis.statistics import Estimate, estimate
+from dapo_cli.errors import BadInput
 
 if TYPE_CHECKING:
-    from dapo_cli.analysis.selection import Selection
+    from dapo_cli.analysis.differences import Difference
+    from store.session import Database
 
-Key = str | float | bool | None
-Label = tuple[Key, ...]
 
-_HARMLESS = {"seed", "checkpoint_every", "log_every", "keep_replay"}  # what may differ between runs of one cell
-_RUN_SETTINGS = ("algo", "env", "steps")
+@dataclass(frozen=True)
+class Cell:
+    """The runs of one row and column. `strata`: environment -> the scores of its runs, in the order of `runs`.
+
+    `difference` is from the base's cell in the same column, `p` is adjusted by Holm over the column, of the test
+    against the base, or, without one, against the best; NaN where nothing was tested. `best`: not distinguishable from
+    the best of the column. `marks`: the numbers of the table's footnotes, from 0.
+    """
+
+    estimate: Estimate
+    strata: Mapping[str, tuple[float, ...]]
+    runs: tuple[Record, ...]
+    left_out: tuple[Record, ...] = ()
+    marks: tuple[int, ...] = ()
+    difference: Difference | None = None
+    p: float = math.nan
+    best: bool = False
+    verdict: str = ""
+
+    @property
+    def least(self) -> int:
+        """The number of runs on the environment that has fewest."""
+        return min(map(len, self.strata.values()), default=0)
 
 
 @dataclass(frozen=True)
 class Table:
-    """`cells[row label, column label]`; a label holds one value for each of the keys, None where a run has none."""
+    """`cells[row label, column label]`; the labels are in the order in which they are shown."""
 
-    rows: tuple[str, ...]
+    request: Request
+    rows: tuple[str, ...]  # the keys of the row labels; for an ablation "configuration"
     cols: tuple[str, ...]
-    cells: Mapping[tuple[Label, Label], Summary]
-    pooled: tuple[str, ...]  # settings in which runs of one cell differ
-    repeated_seeds: bool  # some cell holds two runs of one seed that differ in nothing
-    remarks: tuple[str, ...]  # on the choice of the runs
+    row_labels: list[Label]
+    col_labels: list[Label]
+    cells: Mapping[tuple[Label, Label], Cell]
+    footnotes: tuple[str, ...]  # to which the cells' marks refer
+    notes: tuple[str, ...]  # what holds for all cells
+    symbols: Mapping[str, str]  # of hyperparameters: name -> as in the papers
+    base: Label | None = None  # the row against which differences are
+    base_text: str = ""  # the configuration of the base of an ablation
+    facts: Mapping[str, Any] = field(default_factory=dict)  # for the caption: steps, episodes
+
+    def at(self, row: Label, col: Label) -> Cell | None:
+        """The cell, None where no run has these labels."""
+        return self.cells.get((row, col))
 
     @property
-    def row_labels(self) -> list[Label]:
-        """Sorted: numbers by value, then text, then None."""
-        return sorted({row for row, _ in self.cells}, key=label_order)
-
-    @property
-    def col_labels(self) -> list[Label]:
-        """Sorted as the row labels are."""
-        return sorted({col for _, col in self.cells}, key=label_order)
+    def counts(self) -> set[int]:
+        """The numbers of runs of the cells."""
+        return {cell.estimate.n for cell in self.cells.values() if cell.runs}
 
     def records(self) -> list[dict[str, Any]]:
-        """One object a cell, in the order of rows and columns: its keys, n, mean, std, low, high."""
+        """One object a cell, in the order of rows and columns: its keys and its numbers."""
         return [
-            {**dict(zip(self.rows + self.cols, row + col, strict=True)), **self.cells[row, col]._asdict()}
+            {**dict(zip(self.rows + self.cols, row + col, strict=True)), **self._numbers(self.cells[row, col])}
             for row, col in product(self.row_labels, self.col_labels)
             if (row, col) in self.cells
         ]
 
-    def notes(self, option: str = "") -> list[str]:
-        """What a reader must know before believing the numbers; `option` is where another key can be named."""
-        return [*sharing_notes(self.pooled, self.repeated_seeds, "cell", option), *self.remarks]
+    def _numbers(self, cell: Cell) -> dict[str, Any]:
+        numbers = {
+            **cell.estimate._asdict(),
+            "left_out": len(cell.left_out),
+            "best": cell.best,
+            "notes": [self.footnotes[mark] for mark in cell.marks],
+        }
+        if self.request.base is not None:
+            names = ("difference", "difference_low", "difference_high")
+            values = cell.difference[:3] if cell.difference else (math.nan,) * 3
+            numbers |= dict(zip(names, values, strict=True)) | {"p": cell.p}
+        return numbers | ({"verdict": cell.verdict} if self.request.equivalent else {})
 
 
-def pivot(selection: Selection, rows: Sequence[str], cols: Sequence[str]) -> Table:
-    """Group the runs of a selection by row and column keys."""
-    groups = group(selection, [*rows, *cols])
-    pooled, repeated = sharing(groups.values())
+def build(database: Database, request: Request) -> Table:
+    """Select, score, group and compare the runs; raises BadInput for what cannot be, and StoreError."""
+    chosen = select(database, request.choice)
+    chosen.check_keys("--base" if request.vary else "--rows and --cols", (*request.rows, *request.cols))
+    scored = scoring.score(database, chosen, request.measure, references.read(request.references), request.normalise)
+    chosen = scored.selection
+    arranged = None
+    if request.vary:
+        arranged = scoring.arrange(database, chosen, request)
+        chosen = chosen.without(arranged.left_out)
+    remarks = comparability.check(
+        chosen.runs, request.measure, request.keys, allow=request.allow, strict=request.strict
+    )
+    runs, left_out = chosen.runs, chosen.left_out
+    rows = request.rows
+    if arranged:
+        rows = ("configuration",)
+        runs = [{**run, "configuration": arranged.names[run["id"]]} for run in runs]
+        left_out = []
+    keys = (*rows, *request.cols)
+    groups, missing = labels.group(runs, keys), labels.group(left_out, keys)
+    _refuse_pooled_environments(groups.values(), request)
+    footnotes: dict[str, int] = {}
+    cells: dict[tuple[Label, Label], Cell] = {}
+    for label in {**groups, **missing}:
+        cell = _cell(groups.get(label, []), missing.get(label, []), scored, request)
+        texts = [*scored.remarks(cell), *_remarks_of(cell, remarks.of_runs, chosen)]
+        marks = tuple(dict.fromkeys(footnotes.setdefault(text, len(footnotes)) for text in texts))
+        cells[label[: len(rows)], label[len(rows) :]] = replace(cell, marks=marks)
+    row_labels = sorted({row for row, _ in cells}, key=labels.label_order)
+    if arranged:
+        row_labels = [(name,) for name in arranged.order if any(row == (name,) for row, _ in cells)]
+    base = row_labels[0] if arranged else scoring.base_row(database, request, cells)
     return Table(
-        rows=tuple(rows),
-        cols=tuple(cols),
-        cells={
-            (label[: len(rows)], label[len(rows) :]): summarize([run["final"] for run in runs])
-            for label, runs in groups.items()
-        },
-        pooled=pooled,
-        repeated_seeds=repeated,
-        remarks=tuple(selection.notes()),
+        request=request,
+        rows=rows,
+        cols=request.cols,
+        row_labels=row_labels,
+        col_labels=sorted({col for _, col in cells}, key=labels.label_order),
+        cells=claimed(cells, request, base, scored.references.random),
+        footnotes=tuple(footnotes),
+        notes=(*labels.sharing_notes(groups.values(), "cell"), *remarks.general, *scored.notes, *chosen.notes()),
+        symbols=scored.symbols,
+        base=base,
+        base_text=arranged.base if arranged else "",
+        facts=_facts(runs),
     )
 
 
-def group(selection: Selection, keys: Sequence[str]) -> dict[Label, list[Mapping[str, Any]]]:
-    """The runs of a selection by their values of `keys`; with the key `tag` a run counts for each of its tags."""
-    groups: dict[Label, list[Mapping[str, Any]]] = {}
-    for run in selection.runs:
-        values = [(run["tags"] or [None]) if key == "tag" else [_key(run.get(key))] for key in keys]
-        for label in product(*values):
-            groups.setdefault(label, []).append(run)
-    return groups
+def statistic_of(strata: Mapping[str, Sequence[float]], request: Request) -> Estimate:
+    """The statistic of the scores of one cell: over one environment, or over several of equal weight."""
+    if len(strata) <= 1:
+        return estimate(next(iter(strata.values()), ()), request.statistic)
+    from dapo_cli.analysis.bootstrap import aggregate
+
+    return aggregate(list(strata.values()), request.statistic, resamples=request.resamples, seed=request.seed)
 
 
-def sharing(groups: Iterable[Sequence[Mapping[str, Any]]]) -> tuple[tuple[str, ...], bool]:
-    """The settings in which runs of one group differ, and whether some group holds equal runs of one seed."""
-    pooled: set[str] = set()
-    repeated = False
-    for runs in groups:
-        differing = _differing(runs)
-        pooled |= differing
-        repeated |= not differing and len({run["seed"] for run in runs}) < len(runs)
-    return tuple(sorted(pooled)), repeated
+def stratified(runs: Iterable[Record], scores: Mapping[str, float]) -> dict[str, tuple[float, ...]]:
+    """The scores of runs by environment, environments by name."""
+    strata: dict[str, list[float]] = {}
+    for run in runs:
+        strata.setdefault(run["env"], []).append(scores[run["id"]])
+    return {env: tuple(strata[env]) for env in sorted(strata)}
 
 
-def sharing_notes(pooled: Sequence[str], repeated_seeds: bool, place: str, option: str = "") -> list[str]:
-    """What `sharing` found, in words: `place` is what the runs share, `option` where another key can be named."""
-    notes = []
-    if pooled:
-        remedy = f": add a key to {option}, or filter with --where" if option else ""
-        notes.append(f"runs that differ in {', '.join(pooled)} share a {place}{remedy}")
-    if repeated_seeds:
-        notes.append(f"several equal runs of one seed share a {place}, which makes the spread too small")
-    return notes
+def _cell(runs: Sequence[Record], left_out: Sequence[Record], scored: scoring.Scored, request: Request) -> Cell:
+    strata = stratified(runs, scored.scores)
+    if not runs:
+        nothing = Estimate(0, math.nan, math.nan, math.nan, math.nan, request.statistic, "")
+        return Cell(nothing, strata, (), tuple(left_out))
+    return Cell(statistic_of(strata, request), strata, tuple(runs), tuple(left_out))
 
 
-def label_order(label: Label) -> list[tuple[int, float, str]]:
-    """The sort key of labels: numbers by value, then text, then None."""
-    return [
-        (2, 0.0, "") if value is None else (1, 0.0, value) if isinstance(value, str) else (0, float(value), "")
-        for value in label
-    ]
+def _remarks_of(cell: Cell, of_runs: Mapping[str, list[str]], chosen: Selection) -> Iterable[str]:
+    """What the footnotes of this cell say of its runs."""
+    counts = Counter(remark for run in cell.runs for remark in of_runs.get(run["id"], ()))
+    total = len(cell.runs)
+    yield from (f"{'all' if count == total else count} {remark}" for remark, count in sorted(counts.items()))
+    if cell.left_out:
+        yield f"{count_text(Counter(chosen.reasons[run['id']] for run in cell.left_out))} not counted"
 
 
-def label_text(key: str, value: Key) -> str:
-    """A label as people read it: names stand for themselves, settings carry theirs."""
-    if key in ("algo", "env", "tag"):
-        return key_text(value) if value is not None else f"no {key}"
-    return f"{key} = {key_text(value)}"
+def _refuse_pooled_environments(groups: Iterable[Sequence[Record]], request: Request) -> None:
+    if request.normalise is None and any(len({run["env"] for run in runs}) > 1 for runs in groups):
+        raise BadInput(
+            "scores on different environments have no common mean: add env to the keys, "
+            "choose one with --where, or normalise returns, such as by --normalise sac"
+        )
 
 
-def key_text(value: Key) -> str:
-    """One key value as text."""
-    if value is None:
-        return "–"
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def cell_text(summary: Summary) -> str:
-    """`5123 ± 210`: mean and standard deviation, the latter where there is one."""
-    mean = number_text(summary.mean)
-    return mean if math.isnan(summary.std) else f"{mean} ± {number_text(summary.std, summary.mean)}"
-
-
-def interval_text(summary: Summary) -> str:
-    """`[4602, 5645]`: the 95 % interval of the mean, "–" where there are too few runs."""
-    if math.isnan(summary.low):
-        return "–"
-    low, high = (number_text(bound, summary.mean) for bound in (summary.low, summary.high))
-    return f"[{low}, {high}]"
-
-
-def _differing(group: Sequence[Mapping[str, Any]]) -> set[str]:
-    names = set(_RUN_SETTINGS).union(*(run["settings"] for run in group)) - _HARMLESS
-    return {name for name in names if len({_key(run.get(name)) for run in group}) > 1}
-
-
-def _key(value: Any) -> Key:
-    if isinstance(value, list):
-        return json.dumps(value)
-    return "nan" if isinstance(value, float) and math.isnan(value) else value
+def _facts(runs: Sequence[Record]) -> dict[str, Any]:
+    """What the caption says of all runs: the different budgets, and episodes of an evaluation."""
+    return {
+        "steps": sorted({run["steps"] for run in runs}),
+        "episodes": sorted({run["eval_episodes"] for run in runs if run.get("eval_episodes") is not None}),
+    }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from statistics import fmean
 
-from dapo_cli import console
+from dapo_cli import console, display
 
 
 def print_closing(location: str, run_id: str, as_json: bool) -> None:
@@ -31,18 +31,11 @@ def print_closing(location: str, run_id: str, as_json: bool) -> None:
         "seed": str(run["seed"]),
         "steps": str(run["step"]),
         "episodes": str(state["counts"]["episode"]),
-        "final return": _spread(evaluation["returns"] if evaluation else []),
-        f"last {len(last)} episodes": _spread(last),
+        "final return": display.mean_text(evaluation["returns"] if evaluation else []),
+        f"last {len(last)} episodes": display.mean_text(last),
         "time": f"{run['wall_time']:.0f} s",
     }
     console.print_table(tuple(row), [tuple(row.values())])
     again = "" if location == database_location(None) or "://" in location else f" --db {shlex.quote(location)}"
     console.info("final return: mean ± standard deviation over the evaluation's episodes, played with mean actions")
     console.info(f"next: dapo show {short}{again}   dapo compare{again}   dapo table --rows algo --cols env{again}")
-
-
-def _spread(values: list[float]) -> str:
-    from dapo_cli.analysis.statistics import summarize
-    from dapo_cli.analysis.tables import cell_text
-
-    return cell_text(summarize(values, interval=False)) if values else "–"

@@ -35,8 +35,8 @@ def evaluate(
 
     With mean actions the first episodes are those of the run's own evaluation, and must return the same.
     """
-    from dapo_cli.analysis.statistics import summarize
-    from dapo_cli.analysis.tables import cell_text
+    from dapo_cli.analysis.statistics import estimate
+    from dapo_cli.display import mean_text
     from dapo_cli.project_file import database_location
     from dapo_cli.training import replaying
     from dapo_cli.training import video as filming
@@ -64,18 +64,24 @@ def evaluate(
         comparison = replaying.compare(policy, played, recorded)
     returns = [episode.return_ for episode in played]
     length = sum(episode.length for episode in played) / len(played)
-    summary = summarize(returns, interval=False)
+    summary = estimate(returns)
     actions = "sampled" if sampled else "mean"
     if as_json:
         result = {"run": policy.run["id"], "algo": settings.algo, "env": settings.env, "step": policy.step}
         result |= {"actions": actions, "seed": settings.seed if seed is None else seed, "n": summary.n}
-        result |= {"mean": summary.mean, "std": summary.std, "min": min(returns), "max": max(returns), "length": length}
+        result |= {
+            "mean": summary.value,
+            "std": summary.std,
+            "min": min(returns),
+            "max": max(returns),
+            "length": length,
+        }
         result |= {"episodes": [{"return": episode.return_, "length": episode.length} for episode in played]}
         result |= {"recorded": comparison.verdict if comparison else None, "video": video}
         console.print_json(result)
     else:
         row = {"run": policy.name, "algo": settings.algo, "env": settings.env, "step": str(policy.step)}
-        row |= {"actions": actions, "return": cell_text(summary), "min": f"{min(returns):.1f}"}
+        row |= {"actions": actions, "return": mean_text(returns), "min": f"{min(returns):.1f}"}
         row |= {"max": f"{max(returns):.1f}", "length": f"{length:.0f}", "n": str(summary.n)}
         console.print_table(tuple(row), [tuple(row.values())])
     if video:

@@ -36,6 +36,11 @@ def plot(
         typer.Option(metavar="KEYS", help="A line for each value of these keys, too, such as beta,m or tag."),
     ] = "",
     where: options.Where = None,
+    tags: options.Tags = None,
+    sweep: options.Sweep = None,
+    selection: options.Frozen = None,
+    tuning: options.Tuning = False,
+    unfinished: options.Unfinished = False,
     band: Annotated[
         Band, typer.Option(metavar="BAND", help="ci (95 % interval of the mean), std, minmax or none.")
     ] = Band.CI,
@@ -46,9 +51,6 @@ def plot(
         ),
     ] = None,
     runs: Annotated[bool, typer.Option("--runs", help="Draw every run, too, as a faint line.")] = False,
-    unfinished: Annotated[
-        bool, typer.Option("--unfinished", help="Draw also runs that failed, diverged, were interrupted or still run.")
-    ] = False,
     out: Annotated[
         list[Path] | None,
         typer.Option(metavar="FILE", help="Where to: .pdf, .svg or .png; repeatable [default: curves.pdf]."),
@@ -70,9 +72,8 @@ def plot(
     formats = {path: figures.format_of(path) for path in files}
     keys = options.keys("--by", by)
     with Database.read(database_location(db)) as database:
-        drawn = curves.collect(
-            database, quantity=y, by=keys, where=where, band=band.value, window=window, unfinished=unfinished
-        )
+        choice = options.choice(where, tags, sweep, selection, tuning, unfinished)
+        drawn = curves.collect(database, choice, quantity=y, by=keys, band=band.value, window=window)
     if files:
         from dapo_cli.analysis import curve_figure
 
@@ -85,12 +86,12 @@ def plot(
         _print_lines(drawn)
     for path in files:
         console.info(f"wrote {path}")
-    for note in drawn.notes("--by"):
+    for note in drawn.notes():
         console.info(note)
 
 
 def _print_lines(drawn: Curves) -> None:
-    from dapo_cli.analysis.tables import key_text
+    from dapo_cli.analysis.labels import key_text
     from dapo_cli.display import number_text, steps_text
 
     rows = []

@@ -44,6 +44,7 @@ def _print_state(facts: Mapping[str, Any]) -> None:
         "env": facts["env"],
         "seed": str(facts["seed"]),
         "status": (facts["status"], console.STATUS_STYLES[facts["status"]]),
+        "kind": facts["kind"] if facts["kind"] != "train" else "",
         "reason": facts["reason"] or "",
         "exactness": facts["exactness"] if facts["exactness"] != "exact" else "",
         "extends": facts["parent"] or "",
@@ -59,17 +60,15 @@ def _print_state(facts: Mapping[str, Any]) -> None:
 
 def _print_results(facts: Mapping[str, Any]) -> None:
     from dapo_cli import display
-    from dapo_cli.analysis.statistics import summarize
-    from dapo_cli.analysis.tables import cell_text
 
     fields: dict[str, console.Cell] = {}
     if evaluation := facts["evaluation"]:
-        summary = summarize(evaluation["returns"], interval=False)
-        episodes = f"{summary.n} {'episode' if summary.n == 1 else 'episodes'}"
-        fields["evaluation"] = f"{cell_text(summary)} over {episodes} at step {evaluation['step']}"
+        played = evaluation["returns"]
+        episodes = f"{len(played)} {'episode' if len(played) == 1 else 'episodes'}"
+        fields["evaluation"] = f"{display.mean_text(played)} over {episodes} at step {evaluation['step']}"
     if returns := [episode["return"] for episode in facts["episodes"]]:
-        summary = summarize(returns, interval=False)
-        fields["training"] = f"{cell_text(summary)} over the last {summary.n} of {facts['counts']['episode']} episodes"
+        last = f"the last {len(returns)} of {facts['counts']['episode']} episodes"
+        fields["training"] = f"{display.mean_text(returns)} over {last}"
         fields[""] = display.sparkline(returns)
     if fields:
         console.print_heading("Returns")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -65,6 +66,12 @@ def train(
         ),
     ] = None,
     note: Annotated[str | None, typer.Option("--note", metavar="TEXT", help="A remark, kept with the run.")] = None,
+    tuning: Annotated[
+        bool | None,
+        typer.Option(
+            "--tuning/--reporting", help="A run to choose hyperparameters by, or one to report [default: to report]."
+        ),
+    ] = None,
     device: Annotated[
         str | None, typer.Option("--device", metavar="auto|cpu|cuda", help="Where to train [default: auto].")
     ] = None,
@@ -133,17 +140,23 @@ def train(
     elif modules:
         raise BadInput("--import belongs to --from: name a module as in --env module:Env-v0")
     if plan:
+        if tuning is not None:
+            plan = plan._replace(config=replace(plan.config, tuning=tuning))
         resolved = plan.config
     else:
-        resolved = configuration.resolve(options, assignments or (), config, preset, tags or (), note)
+        resolved = configuration.resolve(options, assignments or (), config, preset, tags or (), note, tuning=tuning)
     if dry_run:
         resolved = session.resolved(resolved)
         settings = resolved.settings
         head = {"algo": settings.algo, "env": settings.env, "seed": settings.seed}
         if as_json:
-            console.print_json({**head, "db": location, "tags": list(resolved.tags), "values": resolved.rows()})
+            kind = "tuning" if resolved.tuning else "train"
+            console.print_json(
+                {**head, "kind": kind, "db": location, "tags": list(resolved.tags), "values": resolved.rows()}
+            )
             return
-        console.print_fields({name: str(value) for name, value in head.items()}, indent=0)
+        words = {"kind": "tuning"} if resolved.tuning else {}
+        console.print_fields({name: str(value) for name, value in head.items()} | words, indent=0)
         rows = [
             (row["name"], json.dumps(row["value"]).strip('"'), row["origin"], row["symbol"] or "")
             for row in resolved.rows()

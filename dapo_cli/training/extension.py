@@ -14,6 +14,7 @@ from dapo_cli.training import envs
 from dapo_cli.training.checkpoint import Checkpoints, Loaded
 from store import runs
 from store.errors import RunBusy
+from store.marks import KINDS
 from store.session import Database
 
 # Settings that leave the steps already done as they were; everything else is the parent's.
@@ -70,7 +71,7 @@ def trained_here(db: Database, run_id: str) -> dict[str, Any]:
     """A run that this dapo trained and trains no longer; BadInput or RunBusy for another."""
     run = runs.get(db, run_id)
     name = runs.shorten(db)[run_id]
-    if run["kind"] != "train" or run["source"]:
+    if run["kind"] not in KINDS or run["source"]:
         raise BadInput(f"run {name} was not trained here: only training runs can go on")
     if run["status"] == "running":  # the lock tells only where its folder is shared
         raise RunBusy(f"run {name} is training on {run['host']}: wait for its end, or stop it there")

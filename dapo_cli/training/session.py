@@ -129,6 +129,7 @@ def _new_row(trainee: Trainee) -> dict[str, Any]:
     settings = trainee.config.settings
     return {
         "id": runs.new_run_id(),
+        "kind": "tuning" if trainee.config.tuning else "train",
         "algo": settings.algo,
         "env": settings.env,
         "seed": settings.seed,

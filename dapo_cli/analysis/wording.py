@@ -1,0 +1,81 @@
+"""The numbers of a cell as people read them, in a terminal or on paper."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from dapo_cli.analysis.labels import label_text
+from dapo_cli.analysis.statistics import Estimate
+from dapo_cli.analysis.tables import Cell, Table
+from dapo_cli.display import number_text, steps_text
+
+
+def value_text(table: Table, cell: Cell) -> str:
+    """`5123`; "–" where no run counts."""
+    if not cell.runs:
+        return "–"
+    value = cell.estimate.value
+    if table.request.measure.lower_is_better and math.isfinite(value):
+        return steps_text(round(value))
+    return number_text(value).replace("inf", "∞")
+
+
+def spread_text(table: Table, cell: Cell) -> str:
+    """`± 210`, the standard deviation of the runs beside a mean; empty where there is none."""
+    estimate = cell.estimate
+    if estimate.statistic != "mean" or not math.isfinite(estimate.std):
+        return ""
+    return f"± {_like(table, estimate.value)(estimate.std)}"
+
+
+def interval_text(table: Table, estimate: Estimate) -> str:
+    """`[4602, 5645]`; "–" where there is none."""
+    if math.isnan(estimate.low):
+        return "–"
+    like = _like(table, estimate.value)
+    return f"[{like(estimate.low)}, {like(estimate.high)}]"
+
+
+def difference_text(table: Table, cell: Cell) -> str:
+    """`+12.3 [-4.1, 28.7]` from the base; "–" where there is none."""
+    difference = cell.difference
+    if difference is None or math.isnan(difference.value):
+        return "–"
+    like = _like(table, cell.estimate.value)
+    sign = "+" if difference.value > 0 else ""
+    text = f"{sign}{like(difference.value)}"
+    return text if math.isnan(difference.low) else f"{text} [{like(difference.low)}, {like(difference.high)}]"
+
+
+def p_text(p: float) -> str:
+    """`0.032`, `< 0.001`; "–" where nothing was tested."""
+    return "–" if math.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
+
+
+def mark_text(cell: Cell) -> str:
+    """The letters of the cell's footnotes: `a, b`."""
+    return ", ".join(letter(mark) for mark in cell.marks)
+
+
+def letter(mark: int) -> str:
+    """a to z, then aa, ab, …"""
+    return letter(mark // 26 - 1) + letter(mark % 26) if mark >= 26 else chr(ord("a") + mark)
+
+
+def footnotes(table: Table) -> list[str]:
+    """`a: 1 failed not counted`, one a footnote."""
+    return [f"{letter(mark)}: {text}" for mark, text in enumerate(table.footnotes)]
+
+
+def heading(table: Table, key: str, value: object) -> str:
+    """A label of the table with the symbol of its key."""
+    named = key in ("algo", "env", "tag", "configuration")
+    return label_text(key if named else table.symbols.get(key, key), value)  # type: ignore[arg-type]
+
+
+def _like(table: Table, scale: float) -> Callable[[float], str]:
+    """How numbers are written beside one of this size."""
+    if table.request.measure.lower_is_better:
+        return lambda value: ("-" if value < 0 else "") + steps_text(round(abs(value))) if math.isfinite(value) else "∞"
+    return lambda value: number_text(value, scale)
