@@ -65,7 +65,8 @@ def test_with_its_replay_kept_it_is_the_longer_run_to_the_last_bit(db: str, algo
     assert (run["step"], run["steps"], run["tags"], run["note"]) == (CHILD, CHILD, ["longer"], "a try")
     assert run["wall_time"] > old["wall_time"]
     assert settings == of_parent | {"steps": (CHILD, "command line")}
-    assert (extended["step"], extended["data"]) == (PARENT, {"parent": parent})
+    assert (extended["step"], extended["data"]["parent"]) == (PARENT, parent)
+    assert 0 < extended["data"]["wall_time"] <= old["wall_time"]
 
 
 def test_an_interrupted_run_can_be_extended_exactly(db: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,65 @@
+"""Mark runs as tuning or reporting, tag them, note something."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from dapo_cli import completion, console, options
+from dapo_cli.errors import BadInput
+from dapo_cli.project_file import database_location
+
+
+def mark(
+    run_ids: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="RUN", help="Runs: ids or unique prefixes.", autocompletion=completion.runs),
+    ] = None,
+    tuning: Annotated[
+        bool | None,
+        typer.Option("--tuning/--reporting", help="Whether hyperparameters were chosen by it, or it is reported."),
+    ] = None,
+    tags: Annotated[
+        list[str] | None,
+        typer.Option("--tag", metavar="TAG", help="Hang this word on it. Repeatable.", autocompletion=completion.tags),
+    ] = None,
+    untag: Annotated[
+        list[str] | None,
+        typer.Option("--untag", metavar="TAG", help="Take this word off. Repeatable.", autocompletion=completion.tags),
+    ] = None,
+    note: Annotated[str | None, typer.Option(metavar="TEXT", help="A remark in place of the old; '' for none.")] = None,
+    where: options.Where = None,
+    db: options.Db = None,
+) -> None:
+    """Mark runs as tuning or reporting, tag them, note something.
+
+    Tuning runs chose hyperparameters: compare, table and plot leave them out. Runs may be marked while they are being
+    trained, and afterwards; an event of the run keeps what was changed, and when.
+    """
+    from dapo_cli.analysis.filters import condition
+    from store import marks, runs
+    from store.session import Database
+
+    if tuning is None and not tags and not untag and note is None:
+        raise BadInput("nothing to mark: give --tuning, --reporting, --tag, --untag or --note")
+    if not run_ids and not where:
+        raise BadInput("which runs? Give their ids (see dapo runs), or --where FILTER")
+    if any(not tag.strip() for tag in [*(tags or ()), *(untag or ())]):
+        raise BadInput("a tag is a word: --tag paper")
+    if both := sorted({*(tags or ())} & {*(untag or ())}):
+        raise BadInput(f"--tag and --untag name the same tag '{both[0]}': give one of the two")
+    location = database_location(db)
+    with Database.read(location) as database:  # bad input must not upgrade anything
+        ids = {runs.resolve(database, prefix) for prefix in run_ids or ()}
+        if where:
+            found = runs.listing(database, where=condition(database, where))
+            if not found:
+                raise BadInput("no run matches --where: see what there is with dapo runs")
+            ids |= {run["id"] for run in found}
+    kind = None if tuning is None else "tuning" if tuning else "train"
+    with Database.write(location) as database:
+        changed = marks.mark(database, ids, kind=kind, tags=tags or (), untag=untag or (), note=note)
+    what = f"{len(changed)} {'run' if len(changed) == 1 else 'runs'}"
+    rest = len(ids) - len(changed)
+    console.info(f"marked {what}" + (f"; {rest} {'was' if rest == 1 else 'were'} so already" if rest else ""))
