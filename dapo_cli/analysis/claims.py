@@ -70,7 +70,7 @@ def _against(
     adjusted = dict(zip(decided, holm([differences[row].p for row in decided]), strict=True))
     verdicts = dict.fromkeys(others, "undecided" if request.equivalent else "")
     if request.equivalent:
-        margin = request.margin(_scale(anchor, request, random))
+        margin = request.size(scale_of(anchor, request, random), request.equivalent, "--equivalent") or math.nan
         for row in decided:
             verdicts[row] = equivalent(_difference(column[row], anchor, request, EQUIVALENCE), margin)
     return {
@@ -92,7 +92,7 @@ def _difference(cell: Cell, other: Cell, request: Request, confidence: float) ->
     return difference(scores, base, request.statistic, confidence=confidence, **asked)
 
 
-def _scale(anchor: Cell, request: Request, random: Mapping[str, float]) -> float:
+def scale_of(anchor: Cell, request: Request, random: Mapping[str, float]) -> float:
     """What a margin in per cent is a share of: the base's return above a random policy's, else the base's value."""
     above = 0.0
     if request.measure.is_return and request.normalise is None and len(anchor.strata) == 1:

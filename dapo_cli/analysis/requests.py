@@ -48,7 +48,7 @@ class Request:
         if self.equivalent is not None:
             if self.base is None:
                 raise BadInput("--equivalent: to what? Name the runs with --base, such as --base \"algo = 'sac'\"")
-            self.margin(1.0)
+            self.size(1.0, self.equivalent, "--equivalent")
         if self.statistic == "gap" and self.normalise is None:
             raise BadInput(
                 "--stat: the optimality gap needs normalised scores: add --normalise, such as --normalise sac"
@@ -63,17 +63,17 @@ class Request:
         """All keys whose values a reader sees."""
         return (*self.rows, *self.cols, *self.vary)
 
-    def margin(self, scale: float) -> float:
-        """The margin of equivalence, where `20%` is a share of `scale`."""
-        assert self.equivalent is not None
-        text = self.equivalent.strip()
+    def size(self, scale: float, text: str | None, option: str) -> float | None:
+        """The difference that an option asks for: `20%` is a share of `scale`; None without one; raises BadInput."""
+        if text is None:
+            return None
         try:
-            number = float(text.removesuffix("%"))
+            number = float(text.strip().removesuffix("%"))
         except ValueError:
             number = -1.0
         if not 0 < number < float("inf"):
-            raise BadInput(f"--equivalent: '{text}' is no margin: write 20%, or a difference in return such as 200")
-        return number / 100 * abs(scale) if text.endswith("%") else number
+            raise BadInput(f"{option}: '{text}' is no size: write 20%, or a difference in return such as 200")
+        return number / 100 * abs(scale) if text.strip().endswith("%") else number
 
     def arguments(self, *, shape: bool = True) -> list[str]:
         """The options that ask for this; `shape`: those of rows and columns, too."""

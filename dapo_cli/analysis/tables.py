@@ -60,6 +60,7 @@ class Table:
     footnotes: tuple[str, ...]  # to which the cells' marks refer
     notes: tuple[str, ...]  # what holds for all cells
     symbols: Mapping[str, str]  # of hyperparameters: name -> as in the papers
+    random: Mapping[str, float]  # environment -> a random policy's return
     base: Label | None = None  # the row against which differences are
     base_text: str = ""  # the configuration of the base of an ablation
     facts: Mapping[str, Any] = field(default_factory=dict)  # for the caption: steps, episodes
@@ -136,8 +137,9 @@ def build(database: Database, request: Request) -> Table:
         col_labels=sorted({col for _, col in cells}, key=labels.label_order),
         cells=claimed(cells, request, base, scored.references.random),
         footnotes=tuple(footnotes),
-        notes=(*labels.sharing_notes(groups.values(), "cell"), *remarks.general, *scored.notes, *chosen.notes()),
+        notes=(*labels.sharing_notes(_by_environment(groups.values()), "cell"), *remarks.general, *scored.notes, *chosen.notes()),
         symbols=scored.symbols,
+        random=scored.references.random,
         base=base,
         base_text=arranged.base if arranged else "",
         facts=_facts(runs),
@@ -184,6 +186,12 @@ def _refuse_pooled_environments(groups: Iterable[Sequence[Record]], request: Req
             "scores on different environments have no common mean: add env to the keys, "
             "choose one with --where, or normalise returns, such as by --normalise sac"
         )
+
+
+def _by_environment(groups: Iterable[Sequence[Record]]) -> Iterable[Sequence[Record]]:
+    """The runs of each cell and environment: an environment's own settings are no hidden difference."""
+    for runs in groups:
+        yield from labels.group(runs, ["env"]).values()
 
 
 def _facts(runs: Sequence[Record]) -> dict[str, Any]:

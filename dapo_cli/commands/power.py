@@ -1,0 +1,141 @@
+"""How many seeds a comparison needs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dapo_cli import console, options
+from dapo_cli.errors import BadInput
+from dapo_cli.project_file import database_location
+
+if TYPE_CHECKING:
+    from dapo_cli.analysis.tables import Table
+
+
+def power(
+    base: Annotated[str, typer.Option(metavar="FILTER", help="The runs to separate from, such as \"algo = 'sac'\".")],
+    difference: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE", help="The smallest difference that matters: 20% of the base's return, or a number."
+        ),
+    ] = None,
+    width: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Also the seeds for a 95 % interval this wide: 20%, or a number.")
+    ] = None,
+    wanted: Annotated[
+        float, typer.Option("--power", metavar="P", help="Probability of finding a difference that is there.")
+    ] = 0.8,
+    by: Annotated[str, typer.Option(metavar="KEYS", help="Split further by these keys.", show_default=False)] = "",
+    where: options.Where = None,
+    tags: options.Tags = None,
+    sweep: options.Sweep = None,
+    selection: options.Frozen = None,
+    tuning: options.Tuning = False,
+    measure: options.Measure = "final",
+    references: options.References = None,
+    allow: options.Allow = "",
+    db: options.Db = None,
+    json: options.Json = False,
+) -> None:
+    """How many seeds a comparison needs, from the spread of the runs so far.
+
+    For every algorithm and environment: the number n of seeds on each side with which Welch's t test at 5 % finds a
+    difference from --base with probability --power. The difference is the one observed so far, or --difference. Percent
+    are of the base's mean return above a random policy's. A spread estimated from few runs is itself uncertain.
+    """
+    from dapo_cli.analysis import measures, tables
+    from dapo_cli.analysis.requests import Request
+    from store.session import Database
+
+    if not 0 < wanted < 1:
+        raise BadInput(f"--power: {wanted:g} is no probability: give one between 0 and 1, such as 0.8")
+    keys = ("algo", *(key for key in options.keys("--by", by) if key not in ("algo", "env")))
+    request = Request(
+        choice=options.choice(where, tags, sweep, selection, tuning, False),
+        rows=keys,
+        measure=measures.parse(measure),
+        references=references,
+        base=base,
+        allow=tuple(options.keys("--allow", allow)),
+    )
+    sizes = {"difference": difference, "width": width}
+    for name, size in sizes.items():
+        request.size(1.0, size, f"--{name}")
+    with Database.read(database_location(db)) as database:
+        table = tables.build(database, request)
+    records = list(_records(table, wanted, sizes))
+    if json:
+        console.print_json(records)
+    else:
+        _print(table, records, width is not None)
+        assumed = "a difference of " + difference if difference else "the difference observed"
+        console.info(f"seeds: on each side, to find {assumed} with probability {wanted:g} (Welch's t test at 5 %)")
+    for note in table.notes:
+        console.info(note)
+
+
+def _records(table: Table, wanted: float, sizes: dict[str, str | None]) -> Any:
+    """One object for each cell but the base's."""
+    from dapo_cli.analysis import planning
+    from dapo_cli.analysis.claims import scale_of
+
+    for col in table.col_labels:
+        anchor = table.at(table.base, col) if table.base else None
+        if anchor is None or not anchor.runs:
+            continue
+        scale = scale_of(anchor, table.request, table.random)
+        for row in table.row_labels:
+            cell = table.at(row, col)
+            if cell is None or not cell.runs or row == table.base or cell.difference is None:
+                continue
+            observed = cell.difference.value
+            gap = table.request.size(scale, sizes["difference"], "--difference") or observed
+            stds = (cell.estimate.std, anchor.estimate.std)
+            record = {
+                **dict(zip((*table.cols, *table.rows), (*col, *row), strict=True)),
+                "n": cell.estimate.n,
+                "n_base": anchor.estimate.n,
+                "std": stds[0],
+                "std_base": stds[1],
+                "difference": observed,
+                "seeds": planning.seeds_to_separate(gap, *stds, power=wanted),
+                "power": planning.power_at(max(2, min(cell.estimate.n, anchor.estimate.n)), gap, *stds),
+            }
+            size = table.request.size(scale, sizes["width"], "--width")
+            known = size is not None and math.isfinite(stds[0]) and math.isfinite(size)
+            record["seeds_for_width"] = planning.seeds_for_width(stds[0], size) if known and size else None
+            yield record
+
+
+def _print(table: Table, records: list[dict[str, Any]], width: bool) -> None:
+    from dapo_cli.analysis.labels import key_text
+    from dapo_cli.display import number_text
+
+    columns: dict[str, Callable[[dict[str, Any]], str]] = {
+        "n": lambda record: f"{record['n']} / {record['n_base']}",
+        "std": lambda record: f"{_number(record['std'])} / {_number(record['std_base'])}",
+        "difference": lambda record: number_text(record["difference"]),
+        "power now": lambda record: "–" if math.isnan(record["power"]) else f"{record['power']:.2f}",
+        "seeds": lambda record: str(record["seeds"] or "–"),
+    }
+    if width:
+        columns["seeds for width"] = lambda record: str(record["seeds_for_width"] or "–")
+    keys = (*table.cols, *table.rows)
+    rows = [
+        [*(key_text(record[key]) for key in keys), *(text(record) for text in columns.values())] for record in records
+    ]
+    if rows:
+        console.print_table((*keys, *columns), rows, right=list(columns), whole=list(columns))
+    else:
+        console.info("nothing to separate: only the base is selected")
+
+
+def _number(value: float) -> str:
+    from dapo_cli.display import number_text
+
+    return "–" if math.isnan(value) else number_text(value)
