@@ -10,46 +10,6 @@ from pathlib import Path
 import pytest
 
 
-def test_compare_algorithms_on_environments(dapo, family):
-    outcome = dapo("compare")
-    assert outcome.code == 0
-    _, _, *rows = outcome.out.splitlines()
-    assert [" ".join(row.split()) for row in rows] == [
-        "HalfCheetah-v4 dapo-kl 4 170.0 ± 80.4 [42.0, 298.0]",
-        "HalfCheetah-v4 sac 3 101.0 ± 1.0 [98.5, 103.5]",
-        "Hopper-v4 dapo-kl 1 7.00 –",
-    ]
-    assert outcome.err.splitlines() == [
-        "runs that differ in beta share a cell: add a key to --by, or filter with --where",
-        "2 runs left out: 1 failed, 1 interrupted",
-    ]
-
-
-def test_compare_by_hyperparameters(dapo, family):
-    rows = json.loads(dapo("compare", "--by", "beta, m", "--json").out)
-    assert [(row["algo"], row["beta"], row["m"], row["n"]) for row in rows] == [
-        ("dapo-kl", 0.1, 10, 1),
-        ("dapo-kl", 0.5, 10, 3),
-        ("sac", None, None, 3),
-        ("dapo-kl", 0.5, 10, 1),
-    ]
-    assert rows[1]["mean"] == 210.0
-    assert rows[1]["std"] == 10.0
-    assert rows[0]["std"] is None
-
-
-def test_compare_bad_keys(refused, family):
-    assert refused("compare", "--by", "bta").startswith("--by: no run has a key 'bta': did you mean 'beta'")
-    assert refused("compare", "--by", "beta,,m").startswith("--by: 'beta,,m' has an empty or a repeated key")
-
-
-def test_compare_nothing_to_compare(dapo, results, record_run):
-    assert dapo("compare") == (0, "", "no completed run in runs.db yet\n")
-    record_run(final=None)
-    assert dapo("compare").err == "no completed run in runs.db yet\n1 run left out: 1 completed without an evaluation\n"
-    assert dapo("compare", "--json").out == "[]\n"
-
-
 def test_table_markdown(dapo, family):
     assert dapo("table", "--where", "algo = sac", "-q") == (
         0,
