@@ -1,0 +1,62 @@
+"""What training took: core hours and GPU hours, failed and tuning runs included."""
+
+from __future__ import annotations
+
+from dapo_cli import console, options
+from dapo_cli.project_file import database_location
+
+
+def compute(
+    where: options.Where = None,
+    tags: options.Tags = None,
+    sweep: options.Sweep = None,
+    selection: options.Frozen = None,
+    db: options.Db = None,
+    json: options.Json = False,
+) -> None:
+    """What training took: core hours and GPU hours, failed and tuning runs included.
+
+    Core hours are wall time times threads, GPU hours the wall time of runs on a GPU; evaluations are included. The last
+    line is the sentence for a paper's checklist.
+    """
+    from dapo_cli import display
+    from dapo_cli.analysis.accounting import bill
+    from dapo_cli.analysis.selection import matching
+    from store.accounting import inherited
+    from store.marks import KINDS
+    from store.session import Database
+
+    with Database.read(database_location(db)) as database:
+        runs = matching(database, options.choice(where, tags, sweep, selection, False, True))
+        account = bill(runs, inherited(database))
+    if json:
+        rows = [
+            {"algo": algo, "kind": kind, "status": status, **cost._asdict()}
+            for (algo, kind, status), cost in account.rows.items()
+        ]
+        facts = {"rows": rows, "total": account.total._asdict(), "processors": account.processors}
+        console.print_json({**facts, "sentence": account.sentence})
+    elif runs:
+        rows_and_total = [*account.rows.items(), (("total", "", ""), account.total)]
+        console.print_table(
+            ("algo", "for", "status", "runs", "steps", "core hours", "GPU hours"),
+            [
+                (
+                    algo,
+                    KINDS.get(kind, kind),
+                    (status, console.STATUS_STYLES.get(status, "")),
+                    str(cost.runs),
+                    display.steps_text(cost.steps),
+                    display.number_text(cost.core_hours, account.total.core_hours),
+                    display.number_text(cost.gpu_hours, account.total.gpu_hours) if cost.gpu_hours else "–",
+                )
+                for (algo, kind, status), cost in rows_and_total
+            ],
+            right=("runs", "steps", "core hours", "GPU hours"),
+            whole=("status", "runs", "steps", "core hours", "GPU hours"),
+        )
+        console.write("\n" + console.visible(account.sentence))
+    if not runs:
+        console.info("no run matches" if where or tags or sweep else "no runs yet: train one with dapo train")
+    for note in account.notes:
+        console.info(note)

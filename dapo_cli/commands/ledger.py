@@ -1,0 +1,92 @@
+"""How many configurations of each algorithm were tried, and in how many runs."""
+
+from __future__ import annotations
+
+from dapo_cli import console, options
+from dapo_cli.project_file import database_location
+
+
+def ledger(
+    where: options.Where = None,
+    tags: options.Tags = None,
+    sweep: options.Sweep = None,
+    selection: options.Frozen = None,
+    db: options.Db = None,
+    json: options.Json = False,
+) -> None:
+    """How many configurations of each algorithm were tried, and in how many runs.
+
+    Two runs have the same configuration if they differ in nothing but seed, budget, environment and what changes no
+    result (evaluations, checkpoints, device, threads). Every run counts: tuning and reporting, completed or not. The
+    last lines are the words for a paper's appendix.
+    """
+    from dapo_cli import display
+    from dapo_cli.analysis.labels import key_text
+    from dapo_cli.analysis.ledger import entries
+    from store.session import Database
+
+    with Database.read(database_location(db)) as database:
+        book = entries(database, options.choice(where, tags, sweep, selection, False, True))
+    if json:
+        console.print_json(
+            [
+                {
+                    "algo": entry.algo,
+                    **entry.total.record(),
+                    "environments": [{"env": env, **tally.record()} for env, tally in entry.environments.items()],
+                    "varied": [
+                        {
+                            "name": name,
+                            "symbol": entry.symbols.get(name),
+                            "values": [{"value": value, "runs": runs} for value, runs in values.items()],
+                        }
+                        for name, values in entry.varied.items()
+                    ],
+                    "words": entry.words(),
+                }
+                for entry in book
+            ]
+        )
+    elif book:
+        lines = []
+        for entry in book:
+            tallies = dict(entry.environments)
+            if len(tallies) > 1:
+                tallies["all"] = entry.total
+            lines += [(entry.algo, env, tally) for env, tally in tallies.items()]
+        console.print_table(
+            ("algo", "env", "configurations", "runs", "tuning", "reporting", "steps", "states"),
+            [
+                (
+                    algo,
+                    env,
+                    str(tally.configurations),
+                    str(tally.runs),
+                    str(tally.tuning),
+                    str(tally.runs - tally.tuning),
+                    display.steps_text(tally.steps),
+                    ", ".join(f"{count} {status}" for status, count in tally.states.items()),
+                )
+                for algo, env, tally in lines
+            ],
+            right=("configurations", "runs", "tuning", "reporting", "steps"),
+            whole=("configurations", "runs", "tuning", "reporting", "steps"),
+        )
+        varied = [
+            (
+                entry.algo,
+                name,
+                entry.symbols.get(name, ""),
+                "  ".join(f"{key_text(v)} ({n})" for v, n in values.items()),
+            )
+            for entry in book
+            for name, values in entry.varied.items()
+        ]
+        if varied:
+            console.print_heading("Varied: value (runs)")
+            console.print_table(("algo", "hyperparameter", "symbol", "values"), varied)
+        console.print_heading("In words")
+        for entry in book:
+            console.write(console.visible(entry.words()))
+    if not book:
+        console.info("no run matches" if where or tags or sweep else "no runs yet: train one with dapo train")
