@@ -1,13 +1,14 @@
 """The command `dapo`: a command's module is imported only when it is asked for, and one handler shows every error.
 
 Adding a command is adding `commands/<name>.py` with a function (or a Typer application of subcommands) called `<name>`;
-the first line of the file's docstring is its line in `dapo --help`.
+the first line of the file's docstring is its line in `dapo --help`. A name that Python reserves gets a `_` at its end.
 """
 
 from __future__ import annotations
 
 import contextlib
 import importlib
+import keyword
 import os
 import signal
 import sys
@@ -52,7 +53,7 @@ class LazyGroup(TyperGroup):
     """The commands are the files of `commands/`."""
 
     def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]  # noqa: ARG002
-        names = [file.stem.replace("_", "-") for file in COMMANDS.glob("[!_]*.py")]
+        names = [file.stem.rstrip("_").replace("_", "-") for file in COMMANDS.glob("[!_]*.py")]
         return sorted(names, key=lambda name: (FIRST.index(name) if name in FIRST else len(FIRST), name))
 
     def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]
@@ -95,14 +96,20 @@ def _own_exits() -> Iterator[None]:
 def _summary(name: str) -> str:
     import ast
 
-    source = (COMMANDS / f"{name.replace('-', '_')}.py").read_text(encoding="utf-8")
+    source = (COMMANDS / f"{_stem(name)}.py").read_text(encoding="utf-8")
     return (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
+
+
+def _stem(name: str) -> str:
+    """The module of a command, which is also its function: `import` is a word of Python's, so its is `import_`."""
+    stem = name.replace("-", "_")
+    return f"{stem}_" if keyword.iskeyword(stem) else stem
 
 
 @cache
 def _load(name: str) -> Any:
     """The command of `commands/<name>.py`, with the options that every command has."""
-    stem = name.replace("-", "_")
+    stem = _stem(name)
     member = getattr(importlib.import_module(f"dapo_cli.commands.{stem}"), stem)
     if isinstance(member, typer.Typer):
         command = typer.main.get_command(member)

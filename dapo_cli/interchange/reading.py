@@ -1,0 +1,130 @@
+"""Reading files that nobody vouches for: bounded, as UTF-8, and with the file and line in every complaint."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from dapo_cli.errors import BadInput
+
+LONGEST_LINE = 1 << 20  # characters; a longer line is no line of a log
+MOST_COLUMNS = 2000
+LARGEST_ARRAYS = 1 << 30  # bytes of all arrays of a file together
+
+csv.field_size_limit(LONGEST_LINE)
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Turn what the system refuses on the file into BadInput."""
+    try:
+        yield
+    except OSError as error:
+        raise BadInput(f"cannot read {path}: {error.strerror or error}: check the path and its permissions") from error
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file's content, in hexadecimal digits."""
+    with readable(path), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def combined(files: Iterable[str]) -> str:
+    """One SHA-256 for several files, from theirs and regardless of order and names."""
+    return hashlib.sha256("\n".join(sorted(files)).encode()).hexdigest()
+
+
+def lines(path: Path) -> Iterator[str]:
+    """The lines of a text file with their ends; raises BadInput for one that is too long or not text."""
+    number = 0
+    with readable(path), path.open(encoding="utf-8-sig", newline="") as file:
+        try:
+            while line := file.readline(LONGEST_LINE):
+                number += 1
+                if len(line) == LONGEST_LINE or "\0" in line:
+                    raise BadInput(f"{path}, line {number}: that is no text: name a log, or choose --format")
+                yield line
+        except UnicodeDecodeError as error:
+            raise BadInput(f"{path}, line {number + 1}: that is not UTF-8 text: convert the file") from error
+
+
+def table(
+    path: Path, text: Iterator[str], *, delimiter: str = ",", first_line: int = 1
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """The rows of a table with a header: ("file, line N", column -> text). Empty lines are passed over.
+
+    `text` are its lines, the first of which is line `first_line` of the file. Raises BadInput for a header that is
+    missing or has a name twice, and for a row of another number of fields, such as one that a full disk cut off.
+    """
+    reader = csv.reader(text, delimiter=delimiter, strict=True)
+    names: list[str] | None = None
+    while True:
+        try:
+            row = next(reader, None)
+        except csv.Error as error:
+            place = f"{path}, line {reader.line_num + first_line - 1}"
+            raise BadInput(f"{place}: that is no table ({error}): correct the file") from error
+        if row is None:
+            break
+        if not row:
+            continue
+        place = f"{path}, line {reader.line_num + first_line - 1}"
+        if names is None:
+            names = [name.strip() for name in row]
+            if len(set(names)) < len(names) or len(names) > MOST_COLUMNS:
+                raise BadInput(f"{place}: the header names a column twice, or too many: correct the file")
+        elif len(row) != len(names):
+            raise BadInput(f"{place}: {len(row)} fields instead of {len(names)}: correct or remove that line")
+        else:
+            yield place, dict(zip(names, row, strict=True))
+    if names is None:
+        raise BadInput(f"{path} is empty: name another file")
+
+
+def column(place: str, row: dict[str, str], name: str) -> str:
+    """The text of a column; raises BadInput where the table has none of that name."""
+    if name not in row:
+        raise BadInput(f"{place}: no column '{name}', only {', '.join(list(row)[:12])}: is that the right --format?")
+    return row[name]
+
+
+def number(place: str, name: str, text: str) -> float:
+    """A number, `nan` and `inf` included; raises BadInput for anything else."""
+    try:
+        if "_" in text:
+            raise ValueError
+        return float(text)
+    except ValueError as error:
+        raise BadInput(f"{place}: {name} is '{text[:40]}', not a number: correct or remove that line") from error
+
+
+def whole(place: str, name: str, text: str) -> int:
+    """A whole number from 0 on; `1e6` and `200.0` are some."""
+    value = number(place, name, text)
+    if not (value >= 0 and value.is_integer()):
+        raise BadInput(f"{place}: {name} is '{text[:40]}', not a whole number: correct or remove that line")
+    return int(text) if text.strip().isascii() and text.strip().isdigit() and len(text) < 20 else int(value)
+
+
+def json_object(place: str, text: str) -> dict[str, Any]:
+    """A JSON object; raises BadInput for anything else."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise BadInput(f"{place}: a JSON object is expected there: correct the file")
+    return value
+
+
+def as_seed(value: object) -> int | None:
+    """A seed as a file names it, or None for what is none."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:
+        value = int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < sys.maxsize else None

@@ -1,0 +1,45 @@
+"""Spinning Up's `progress.txt`: a tab-separated row of means each epoch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dapo_cli.interchange import reading
+from dapo_cli.interchange.logs import Log
+
+STEP, TIME = "TotalEnvInteracts", "Time"
+TEST, TRAINING = "AverageTestEpRet", "AverageEpRet"
+
+
+def read(path: Path, file: Path, return_column: str | None, actions: str) -> Log:
+    """The run of a `progress.txt`; a `config.json` beside it tells the seed.
+
+    `return_column`, by default AverageTestEpRet, becomes one row an evaluation, the mean; a training episode is nowhere
+    in the file. Every other column with a number is a metric.
+    """
+    log = Log(source="Spinning Up progress.txt", path=path)
+    wanted, lengths = return_column or TEST, "TestEpLen" if (return_column or TEST) == TEST else "EpLen"
+    for place, row in reading.table(file, reading.lines(file), delimiter="\t"):
+        step = reading.whole(place, STEP, reading.column(place, row, STEP))
+        if return_column is not None:
+            reading.column(place, row, return_column)
+        for name, text in row.items():
+            if name == wanted:
+                length = reading.number(place, lengths, row.get(lengths, "0"))
+                value = reading.number(place, name, text)
+                log.evaluation(actions).add(place, step, value, round(length) if 0 <= length < 2**53 else 0, once=True)
+            elif name == TIME:
+                log.wall_time = max(log.wall_time, reading.number(place, name, text))
+            elif name != STEP and text:
+                log.metric(name).add(place, step, reading.number(place, name, text), once=True)
+    if log.evaluations:
+        log.remarks.append(f"{wanted} is a mean over episodes: one row an evaluation, of {actions} actions")
+    else:
+        log.remarks.append(
+            f"no {TEST}: there is no evaluation, {TRAINING} is a metric (--return-tag {TRAINING} to count it as one)"
+        )
+    config = file.with_name("config.json")
+    if config.is_file():
+        text = "".join(reading.lines(config))
+        log.seed = reading.as_seed(reading.json_object(str(config), text).get("seed"))
+    return log
