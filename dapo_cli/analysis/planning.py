@@ -7,33 +7,40 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from dapo_cli.analysis.differences import MIN_DECIDED
 from dapo_cli.analysis.statistics import CONFIDENCE, SMALLEST_SAMPLE, t_quantile
 
 MOST_SEEDS = 100_000
+NODES = 64  # of the quadrature
 
 
 def power_at(n: int, gap: float, std_one: float, std_other: float, alpha: float = 0.05) -> float:
     """The probability that Welch's two-sided test at `alpha` finds a difference of means of `gap`, n >= 2 runs a side.
 
-    For normal scores, with Welch's degrees of freedom at the standard deviations given; noncentral t. NaN where an
-    argument is not finite.
+    Exact for normal scores. The sums of squares are σ₁²χ₁² and σ₂²χ₂², with n - 1 degrees of freedom each; b = χ₁² /
+    (χ₁² + χ₂²) has a beta distribution and fixes Welch's degrees of freedom. χ₁² + χ₂² is independent of b, so that
+    given b Welch's statistic is a multiple of a noncentral t with 2 (n - 1) degrees of freedom. The mean over b is a
+    quadrature. NaN where an argument is not finite.
     """
-    from scipy.special import nctdtr, ndtr
+    from scipy.special import betaincinv, nctdtr, ndtr, stdtrit
 
     if not (math.isfinite(gap) and math.isfinite(std_one) and math.isfinite(std_other)):
         return math.nan
-    one, other = std_one * std_one / n, std_other * std_other / n  # squared standard errors
-    if one + other == 0.0:
+    largest = max(abs(std_one), abs(std_other))
+    if largest == 0.0:
         return 1.0 if gap else alpha
-    share = one / (one + other)
-    df = (n - 1) / (share * share + (1 - share) ** 2)
-    shift = abs(gap) / math.sqrt(one + other)
-    limit = t_quantile(df, 1 - alpha)
-    below, above = nctdtr(df, shift, -limit), nctdtr(df, shift, limit)
-    if math.isnan(below) or math.isnan(above):  # nctdtr gives up far from 0, where the normal distribution does
-        below, above = ndtr(-limit - shift), ndtr(limit - shift)
-    return float(below + 1 - above)
+    one, other = (std_one / largest) ** 2, (std_other / largest) ** 2
+    shift = abs(gap) / largest * math.sqrt(n / (one + other))
+    nodes, weights = np.polynomial.legendre.leggauss(NODES)
+    b = betaincinv((n - 1) / 2, (n - 1) / 2, (1 + nodes) / 2)
+    spread = one * b + other * (1 - b)
+    share = one * b / spread
+    limit = stdtrit((n - 1) / (share**2 + (1 - share) ** 2), 1 - alpha / 2) * np.sqrt(2 * spread / (one + other))
+    within = nctdtr(2 * (n - 1), shift, limit) - nctdtr(2 * (n - 1), shift, -limit)
+    normal = ndtr(limit - shift) - ndtr(-limit - shift)  # for where nctdtr gives up, far out
+    return 1.0 - float(weights @ np.where(np.isnan(within), normal, within)) / 2
 
 
 def seeds_to_separate(
