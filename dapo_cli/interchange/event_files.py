@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 LARGEST_EVENT = 1 << 20  # bytes; a larger one is an image or a graph, and passed over
 _NUMBERS = {1: ("float_val", "<f"), 2: ("double_val", "<d"), 3: ("int_val", "<i"), 9: ("int64_val", "<q")}  # DataType
-_STRING = 7
+STRING = 7
 
 
 def messages() -> Any:
@@ -64,7 +64,7 @@ def number(value: Any) -> float | None:
 
 def text(value: Any) -> str | None:
     """The text of a `Summary.Value`; None for one that is something else."""
-    if value.WhichOneof("value") == "tensor" and value.tensor.dtype == _STRING and len(value.tensor.string_val) == 1:
+    if value.WhichOneof("value") == "tensor" and value.tensor.dtype == STRING and len(value.tensor.string_val) == 1:
         return bytes(value.tensor.string_val[0]).decode("utf-8", "backslashreplace")
     return None
 

@@ -1,0 +1,60 @@
+"""Export runs with all their rows: CSV, Parquet, TensorBoard."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dapo_cli import completion, console, options
+from dapo_cli.errors import BadInput
+from dapo_cli.project_file import database_location
+
+
+class Format(StrEnum):
+    """The formats of interchange.exporting."""
+
+    CSV = "csv"
+    PARQUET = "parquet"
+    TENSORBOARD = "tensorboard"
+
+
+def export(
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="A new or empty folder.")],
+    run_ids: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[RUN]...", help="Runs; else all.", autocompletion=completion.runs, show_default=False),
+    ] = None,
+    where: options.Where = None,
+    format_: Annotated[
+        Format, typer.Option("--format", metavar="FORMAT", help="csv, parquet or tensorboard.")
+    ] = Format.CSV,
+    db: options.Db = None,
+) -> None:
+    """Export runs, with every episode, evaluation, metric and hyperparameter, into one folder.
+
+    CSV and Parquet: the files runs, episodes, evaluations, metrics and hyperparameters. TensorBoard: a folder for each
+    run. dapo import reads CSV and TensorBoard back.
+    """
+    from dapo_cli.analysis.filters import condition
+    from dapo_cli.interchange import exporting
+    from store import runs
+    from store.models import Run
+    from store.session import Database
+
+    if run_ids and where:
+        raise BadInput("name runs or a filter with --where, not both")
+    columns = Run.__table__.c
+    with Database.read(database_location(db)) as database:
+        chosen = condition(database, where) if where else None
+        if run_ids:
+            ids = dict.fromkeys(runs.resolve(database, prefix) for prefix in run_ids)
+            chosen = columns.id.in_(list(ids))
+        found = runs.listing(database, where=chosen, order_by=[columns.created_at, columns.id])
+        if not found:
+            raise BadInput("no run to export: see what there is with dapo runs")
+        exporting.export(database, found, format_, out)
+    console.info(f"wrote {len(found)} {'run' if len(found) == 1 else 'runs'} as {format_}")
+    console.write(str(out))

@@ -1,0 +1,67 @@
+"""Runs of the database as a folder that other programs read; written aside, row by row, and renamed at its end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dapo_cli.errors import BadInput
+from dapo_cli.interchange import event_export, table_files
+from store import streaming
+
+if TYPE_CHECKING:
+    from store.session import Database
+
+Record = Mapping[str, Any]
+"""A run as `store.runs.get` returns it."""
+
+TABLES = {
+    "episodes": "episode",
+    "evaluations": "evaluation",
+    "metrics": "metric",
+    "hyperparameters": "hyperparameter",
+}
+"""A file's name -> the table of the database that it holds."""
+
+TENSORBOARD = "tensorboard"
+FORMATS = (*table_files.WRITERS, TENSORBOARD)
+
+
+def export(database: Database, runs: Sequence[Record], format_: str, out: Path) -> None:
+    """Write the runs in one of FORMATS into the folder `out`, which is new or empty. The same runs give the same bytes.
+
+    Raises BadInput where that is impossible, and leaves nothing behind then.
+    """
+    with _new_folder(out) as folder:
+        if format_ == TENSORBOARD:
+            event_export.write(folder, database, runs)
+            return
+        write = table_files.WRITERS[format_]
+        columns = {**streaming.columns("run"), "tags": list}
+        write(folder / f"runs.{format_}", columns, (tuple(run[name] for name in columns) for run in runs))
+        ids = [run["id"] for run in runs]
+        with database.connect() as session:
+            for name, table in TABLES.items():
+                rows = streaming.rows(session, table, ids)
+                write(folder / f"{name}.{format_}", streaming.columns(table), rows)
+
+
+@contextmanager
+def _new_folder(out: Path) -> Iterator[Path]:
+    """A folder beside `out` that takes its name if the body succeeds, and is deleted if it fails."""
+    place = out.resolve()
+    aside = place.with_name(f".{place.name}.{os.getpid()}")
+    try:
+        if place.exists() and not (place.is_dir() and not any(place.iterdir())):
+            raise BadInput(f"{out} exists already: name a new folder with --out")
+        aside.mkdir()
+        yield aside
+        aside.rename(place)
+    except OSError as error:
+        raise BadInput(f"cannot write {out} ({error.strerror}): name another with --out") from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
