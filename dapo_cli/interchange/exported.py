@@ -14,7 +14,7 @@ from dapo_cli.interchange.logs import TERMINATED, TRUNCATED, Log
 from store.models import ORIGINS
 
 FILES = ("runs.csv", "episodes.csv", "evaluations.csv", "metrics.csv", "hyperparameters.csv")
-_KEPT = ("kind", "reason", "exactness", "note", "commit", "processor", "device", "backend", "versions")
+_KEPT = ("kind", "reason", "exactness", "note", "parent", "commit", "processor", "device", "backend", "versions")
 _FINAL = ("completed", "diverged", "failed")
 _BOOLEANS = {"true": True, "false": False}
 

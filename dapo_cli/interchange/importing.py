@@ -65,16 +65,18 @@ def read(paths: Sequence[Path], how: Reading, given: Given) -> list[Log]:
 
 def record(database: Database, logs: Sequence[Log], given: Given) -> Iterator[Imported]:
     """Put each log on record in a transaction of its own, unless the same content is there already."""
+    ids: dict[str, str] = {}  # of runs that dapo exported: then -> now
     for log in logs:
         if log.original and not given.again and runs.count(database, Run.id == log.original):
             yield Imported(log.original, False, log)
             continue
+        parent = log.run.get("parent")
         settings = {row["name"]: row for row in log.settings}
         for name, value in (given.settings or {}).items():
             settings[name] = {"name": name, "value": value, "origin": "command line"}
         run_id, new = imports.record(
             database,
-            run=_columns(log, given),
+            run={**_columns(log, given), "parent": ids.get(parent, parent)},
             origin=_origin(log),
             hyperparameters=list(settings.values()),
             tags=[*log.tags, *given.tags],
@@ -83,6 +85,8 @@ def record(database: Database, logs: Sequence[Log], given: Given) -> Iterator[Im
             metrics=log.metric_rows(),
             again=given.again,
         )
+        if log.original:
+            ids[log.original] = run_id
         yield Imported(run_id, new, log)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import math
 import re
 from pathlib import Path
@@ -108,6 +110,9 @@ def _value(text: str) -> Any:
             return kind(text)
         except ValueError:
             continue
+    with contextlib.suppress(ValueError, RecursionError):
+        if text.startswith("["):
+            return json.loads(text)
     return text
 
 
