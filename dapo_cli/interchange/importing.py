@@ -70,13 +70,13 @@ def record(database: Database, logs: Sequence[Log], given: Given) -> Iterator[Im
         if log.original and not given.again and runs.count(database, Run.id == log.original):
             yield Imported(log.original, False, log)
             continue
-        parent = log.run.get("parent")
+        parent = str(log.run.get("parent") or "")
         settings = {row["name"]: row for row in log.settings}
         for name, value in (given.settings or {}).items():
             settings[name] = {"name": name, "value": value, "origin": "command line"}
         run_id, new = imports.record(
             database,
-            run={**_columns(log, given), "parent": ids.get(parent, parent)},
+            run={**_columns(log, given), "parent": ids.get(parent, parent) or None},
             origin=_origin(log),
             hyperparameters=list(settings.values()),
             tags=[*log.tags, *given.tags],
