@@ -11,11 +11,12 @@ import time
 from pathlib import Path
 
 import pytest
+from sqlalchemy import func, select
 
 from store import frames, runs, schema
 from store.errors import RunBusy
 from store.locks import RunLock
-from store.models import Run
+from store.models import Episode, Run
 from store.recorder import Recorder
 from store.session import Database
 
@@ -53,6 +54,31 @@ with Database.write(location) as database:
 def start_training(location: str, start: Path, episodes: int, ending: str = "end") -> subprocess.Popen[str]:
     command = [sys.executable, "-c", TRAIN, location, str(start), str(episodes), ending]
     return subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+# Trains a made-up run that commits as often as it can, and prints how long its slowest commit took.
+COMMIT = """
+import sys, time
+from store import runs
+from store.recorder import Recorder
+from store.session import Database
+
+slowest = 0.0
+with Database.write(sys.argv[1]) as database:
+    run_id = runs.create(database, run={"algo": "sac", "env": "e", "seed": 0, "steps": 1})
+    recorder = Recorder(database, run_id)
+    for batch in range(150):
+        for number in range(batch * 20, batch * 20 + 20):
+            recorder.episode(number, number + 1, 1.0, 1, 0.0, False, True)
+        recorder.progress(batch * 20 + 20, 0.0)
+        began = time.perf_counter()
+        recorder.flush()
+        slowest = max(slowest, time.perf_counter() - began)
+        if batch == 0:
+            print(run_id, flush=True)
+    recorder.close("completed")
+print(slowest)
+"""
 
 
 def finish(process: subprocess.Popen[str]) -> None:
@@ -96,6 +122,28 @@ def test_a_reader_during_writing_sees_whole_transactions(database, make_run):
     assert seen == [10 * (batch + 1) for batch in range(30) for _ in ids]
     for recorder in recorders:
         recorder.close("completed")
+
+
+def test_readers_and_writers_of_other_processes_do_not_wait_for_each_other(database, make_run):
+    make_run(status="completed")
+    command = [sys.executable, "-c", COMMIT, database.location]
+    took, seen = [], []
+    with subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        run_id = writer.stdout.readline().strip()
+        while writer.poll() is None:
+            began = time.perf_counter()
+            with Database.read(database.location) as reader, reader.connect() as session:
+                step = session.scalar(select(Run.step).where(Run.id == run_id))
+                count = session.scalar(select(func.count()).where(Episode.run_id == run_id))
+            took.append(time.perf_counter() - began)
+            seen.append(step)
+            assert count == step
+        slowest_commit = float(writer.stdout.read())
+    assert writer.returncode == 0
+    assert seen == sorted(seen)
+    assert len(set(seen)) > 5  # the two did work at the same time
+    assert max(*took, slowest_commit) < 5  # seconds; whoever waits for a lock waits for up to 30
 
 
 def test_a_killed_run_is_interrupted_at_once_and_its_rows_are_there(location, tmp_path):
