@@ -55,7 +55,7 @@ def ledger(
                 tallies["all"] = entry.total
             lines += [(entry.algo, env, tally) for env, tally in tallies.items()]
         console.print_table(
-            ("algo", "env", "configurations", "runs", "tuning", "reporting", "steps", "states"),
+            ("algo", "env", "configs", "runs", "tuning", "reporting", "steps", "states"),
             [
                 (
                     algo,
@@ -69,8 +69,9 @@ def ledger(
                 )
                 for algo, env, tally in lines
             ],
-            right=("configurations", "runs", "tuning", "reporting", "steps"),
-            whole=("configurations", "runs", "tuning", "reporting", "steps"),
+            right=("configs", "runs", "tuning", "reporting", "steps"),
+            whole=("algo", "env", "configs", "runs", "tuning", "reporting", "steps"),
+            droppable=("steps",),
         )
         varied = [
             (
