@@ -16,14 +16,14 @@ INTERVAL_NAMES = {
 TEST_NAMES = {"mean": "Welch's t test", "iqm": "Yuen's t test", "median": "a permutation test", "gap": "Welch's t test"}
 
 
-def caption(table: Table, *, spread: str = "std", best: str = "Bold") -> str:
+def caption(table: Table, *, spread: str = "both", best: str = "Bold") -> str:
     """Everything that a reader must know of the table, in one paragraph; `spread`: what stands beside a value.
 
-    "std" is the standard deviation after ± (and intervals in brackets, if the table has them), "interval" only the
-    interval, "none" nothing; `best` is how the best cells are shown.
+    "std" is the standard deviation of the runs after ±, "interval" the interval in brackets, "both" and "none" those;
+    `best` is how the best cells are shown.
     """
     sentences = [_what(table, spread)]
-    sentences += _scale(table)
+    sentences += scale(table)
     sentences += _comparison(table, best)
     if table.request.choice.frozen:
         sentences.append(f"Runs: the selection '{table.request.choice.frozen}'.")
@@ -38,14 +38,14 @@ def _what(table: Table, spread: str) -> str:
     else:
         text += STATISTIC_NAMES[request.statistic]
         shown = any(cell.estimate.std == cell.estimate.std for cell in table.cells.values())
-        if spread == "std" and request.statistic == "mean" and shown:
+        if spread in ("std", "both") and request.statistic == "mean" and shown:
             text += " ± standard deviation"
         text += f" over n = {next(iter(counts))} runs" if len(counts) == 1 else " over n runs"
         if request.statistic == "iqm" and any(c.estimate.statistic == "mean" for c in table.cells.values() if c.runs):
             text += " (fewer than 4: mean)"
-    text += f"; a run's score is {request.measure.meaning}{_protocol(table)}"
+    text += f"; a run's score is {request.measure.meaning}{protocol(table)}"
     methods = sorted({cell.estimate.method for cell in table.cells.values() if cell.estimate.method})
-    if methods and spread != "none":
+    if methods and spread in ("interval", "both"):
         names = " or ".join(INTERVAL_NAMES[method] for method in methods)
         text += f". Brackets: {CONFIDENCE:.0%} {names} interval".replace("%", " %")
         if "bootstrap" in methods:
@@ -53,7 +53,7 @@ def _what(table: Table, spread: str) -> str:
     return text + "."
 
 
-def _protocol(table: Table) -> str:
+def protocol(table: Table) -> str:
     """` (10 episodes; after 30k steps)`."""
     steps, episodes = table.facts.get("steps", []), table.facts.get("episodes", [])
     parts = [f"{_listed(map(str, episodes))} episodes"] if episodes and table.request.measure.evaluates else []
@@ -61,7 +61,8 @@ def _protocol(table: Table) -> str:
     return f" ({'; '.join(parts)})" if parts else ""
 
 
-def _scale(table: Table) -> list[str]:
+def scale(table: Table) -> list[str]:
+    """What 0 and 1 stand for, if scores are normalised."""
     request = table.request
     if request.normalise is None:
         return []

@@ -1,21 +1,22 @@
-"""Learning curves: runs grouped into lines, each with its mean over the runs and a band, at every environment step."""
+"""Learning curves: runs grouped into lines, each with a statistic of the runs and a band, at every environment step."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dapo_cli.analysis import labels, series
+from dapo_cli.analysis import comparability, labels, series
 from dapo_cli.analysis.labels import Key, Label
-from dapo_cli.analysis.selection import Choice, Record, select
+from dapo_cli.analysis.measures import FINAL, Measure
+from dapo_cli.analysis.selection import Choice, Record, count_text, select
 from dapo_cli.analysis.series import Series
-from dapo_cli.analysis.statistics import SMALLEST_SAMPLE, t_quantile
+from dapo_cli.analysis.statistics import SMALLEST_SAMPLE, applicable, estimate, t_quantile
 from dapo_cli.errors import BadInput
 from store import settings
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 CI, STD, MINMAX, NO_BAND = "ci", "std", "minmax", "none"
+SMALLEST_MEDIAN = 6  # runs: the median of fewer has no 95 % interval
 KEYS = ("env", "algo")
 
 
@@ -32,18 +34,20 @@ KEYS = ("env", "algo")
 class Curve:
     """One line: arrays (k,) over the steps that its runs recorded.
 
-    `count` is how many of the n runs reach a step; `mean`, `low` and `high` are over those, NaN where they have a value
-    that is not finite (and where `count` is too small for the band).
+    `count` is how many of the n runs reach a step; `value`, `low` and `high` are over those, NaN where they have a
+    value that is not finite (and where `count` is too small for the band). `diverged`: which of the series end as the
+    run's learning did.
     """
 
     env: Key
     label: Label  # of the keys but env
     series: tuple[Series, ...]
+    diverged: tuple[bool, ...]
     band: str
     window: int | None
     steps: NDArray[np.int64]
     count: NDArray[np.int64]
-    mean: Floats
+    value: Floats
     low: Floats
     high: Floats
 
@@ -58,6 +62,7 @@ class Curves:
     """All lines of a figure, by environment, then by label, both sorted as `dapo compare` sorts them."""
 
     quantity: str
+    statistic: str  # "mean", "median" or "iqm"
     keys: tuple[str, ...]  # of the labels: algo and what was asked for
     symbols: Mapping[str, str]  # of hyperparameters: name -> as in the papers
     lines: tuple[Curve, ...]
@@ -74,7 +79,7 @@ class Curves:
         return sorted({curve.label for curve in self.lines}, key=labels.label_order)
 
     def records(self) -> list[dict[str, Any]]:
-        """One object a line: its keys, what was drawn, and lists `step`, `n`, `mean`, `low`, `high` of one length."""
+        """One object a line: its keys, and lists `step`, `n`, the statistic's name, `low`, `high` of one length."""
         return [
             {
                 "env": curve.env,
@@ -83,9 +88,12 @@ class Curves:
                 "window": curve.window,
                 "band": curve.band,
                 "runs": curve.n,
+                "diverged": sum(curve.diverged),
                 "step": curve.steps.tolist(),
                 "n": curve.count.tolist(),
-                **{name: getattr(curve, name).tolist() for name in ("mean", "low", "high")},
+                self.statistic: curve.value.tolist(),
+                "low": curve.low.tolist(),
+                "high": curve.high.tolist(),
             }
             for curve in self.lines
         ]
@@ -95,7 +103,7 @@ class Curves:
         notes = list(self.remarks)
         if thin := sum(bool((curve.count < curve.n).any()) for curve in self.lines):
             notes.append(f"{_lines(thin)} drawn thin where fewer runs than n have a value")
-        if broken := sum(bool(np.isnan(curve.mean).any()) for curve in self.lines):
+        if broken := sum(bool(np.isnan(curve.value).any()) for curve in self.lines):
             notes.append(f"{_lines(broken)} interrupted where a run has a value that is not finite")
         return notes
 
@@ -106,18 +114,26 @@ def collect(
     *,
     quantity: str = series.RETURN,
     by: Sequence[str] = (),
+    statistic: str = "mean",
     band: str = CI,
     window: int | None = None,
+    allow: Iterable[str] = (),
+    strict: bool = False,
 ) -> Curves:
     """The curves of the runs of a choice.
 
     A line is a value of the keys env, algo and `by`. `quantity` is as in `series.read`; `window` (environment steps)
     averages training returns, by default about a fiftieth of the longest run of a panel, and diagnostics, by default
-    not at all. `band` is "ci", "std", "minmax" or "none". A run that diverged is drawn as far as it came. Raises
-    BadInput where nothing is left to draw.
+    not at all. `band` is "ci", "std", "minmax" or "none". A run that diverged is drawn as far as it came; budgets may
+    differ, as the curves show them. `allow` and `strict` as in `comparability.check`. Raises BadInput where nothing is
+    left to draw, and for runs that must not be compared.
     """
     if window is not None and quantity == series.RETURN:
         raise BadInput("--window: evaluations are not averaged over steps: leave it out, or draw --y train-return")
+    if statistic == "gap":
+        raise BadInput("--stat: a curve has no optimality gap: choose mean, median or iqm")
+    if band == STD and statistic != "mean":
+        raise BadInput(f"--band: a standard deviation is about the mean: leave --stat {statistic} out, or draw another")
     keys = [*KEYS, *(key for key in by if key not in KEYS)]
     chosen = select(database, choice)
     recorded = series.read(database, [run["id"] for run in chosen.runs], quantity)
@@ -128,61 +144,87 @@ def collect(
         reasons = "".join(f" ({note})" for note in chosen.notes())
         raise BadInput(f"no run to draw{reasons}: see what there is with dapo runs")
     chosen.check_keys("--by", keys)
+    measure = Measure(FINAL if quantity == series.RETURN else "final-train")
+    remarks = comparability.check(chosen.runs, measure, keys, allow={"steps", *allow}, strict=strict)
     groups = labels.group(chosen.runs, keys)
     windows = _windows(chosen.runs, quantity, window)
-    lines = [
-        _curve(label, [_smoothed(recorded[run["id"]], run, windows.get(label[0])) for run in runs], band, windows)
-        for label, runs in sorted(groups.items(), key=lambda item: labels.label_order(item[0]))
-    ]
+    lines = []
+    for label, runs in sorted(groups.items(), key=lambda item: labels.label_order(item[0])):
+        own = [_smoothed(recorded[run["id"]], run, windows.get(label[0])) for run in runs]
+        lines.append(replace(_curve(label, runs, own, statistic, band), window=windows.get(label[0])))
     return Curves(
         quantity=quantity,
+        statistic=statistic,
         keys=tuple(keys[1:]),
         symbols=settings.symbols(database, keys),
         lines=tuple(lines),
-        remarks=(*labels.sharing_notes(groups.values(), "line"), *_unfinished(chosen.runs), *chosen.notes()),
+        remarks=(
+            *labels.sharing_notes(groups.values(), "line"),
+            *_of_runs(chosen.runs, remarks.of_runs),
+            *remarks.general,
+            *chosen.notes(),
+        ),
     )
 
 
-def bounds(values: Floats, reached: NDArray[np.bool_], band: str) -> tuple[Floats, Floats, Floats]:
-    """Mean and band (each (k,)) of values (n, k) over the runs that reach a step; see `Curve`.
+def bounds(
+    values: Floats, reached: NDArray[np.bool_], band: str, statistic: str = "mean"
+) -> tuple[Floats, Floats, Floats]:
+    """The statistic and its band (each (k,)) of values (n, k) over the runs that reach a step; see `Curve`.
 
-    The order of the runs does not change a bit.
+    At each step they are those of `statistics.estimate`. The order of the runs does not change a bit.
     """
     count = reached.sum(axis=0)
-    known = np.sort(np.where(reached, values, np.nan), axis=0)  # one order of summation
-    broken = (reached & ~np.isfinite(values)).any(axis=0)
-    with np.errstate(all="ignore"):  # what is not finite in the end is NaN
-        mean = np.nansum(known, axis=0) / count
-        std = np.sqrt(np.nansum((known - mean) ** 2, axis=0) / (count - 1))
-        if band == CI:
-            factors = {int(n): t_quantile(int(n) - 1) for n in np.unique(count) if n >= SMALLEST_SAMPLE}
-            half = np.array([factors.get(n, np.nan) for n in count.tolist()]) * std / np.sqrt(count)
-        elif band == STD:
-            half = np.where(count >= 2, std, np.nan)
-        else:
-            half = np.full(mean.shape, np.nan)
-        low, high = mean - half, mean + half
-        if band == MINMAX:
-            low = np.where(count >= 2, np.where(reached, values, np.inf).min(axis=0), np.nan)
-            high = np.where(count >= 2, np.where(reached, values, -np.inf).max(axis=0), np.nan)
-    unknown = broken | ~np.isfinite(mean)
-    mean, low, high = (np.where(unknown | ~np.isfinite(one), np.nan, one) for one in (mean, low, high))
-    return mean, low, high
+    known = np.sort(np.where(reached & np.isfinite(values), values, np.nan), axis=0)  # NaN last
+    complete = ~(reached & ~np.isfinite(values)).any(axis=0)
+    result = np.full((3, values.shape[1]), np.nan)
+    for n in np.unique(count[complete]).tolist():
+        if n:
+            columns = complete & (count == n)
+            with np.errstate(all="ignore"):  # what is not finite in the end is NaN
+                result[:, columns] = _summary(known[:n, columns], band, statistic)
+    value, low, high = np.where(np.isfinite(result), result, np.nan)
+    return value, low, high
 
 
-def band_of(band: str, n: int) -> str:
-    """The band that a line of n runs has where `band` is asked for: two runs have no interval, one has no band."""
+def band_of(band: str, n: int, statistic: str = "mean") -> str:
+    """The band that a line of n runs has where `band` is asked for: too few have no interval, one has no band."""
     if n < 2:
         return NO_BAND
-    return MINMAX if band == CI and n < SMALLEST_SAMPLE else band
+    return MINMAX if band == CI and n < (SMALLEST_MEDIAN if statistic == "median" else SMALLEST_SAMPLE) else band
 
 
-def _curve(label: Label, own: Sequence[Series], band: str, windows: Mapping[Key, int]) -> Curve:
+def _summary(values: Floats, band: str, statistic: str) -> tuple[Floats, Floats, Floats]:
+    """Of values (n, k), sorted in each column."""
+    n = len(values)
+    used = applicable(statistic, n)
+    cut = n // 4 if used == "iqm" else 0
+    kept = values[cut : n - cut]
+    value = np.median(values, axis=0) if used == "median" else kept.mean(axis=0)
+    nothing = np.full(value.shape, np.nan)
+    if band == MINMAX and n > 1:
+        return value, values[0], values[-1]
+    if band == CI and used == "median":
+        ranks = estimate(range(n), "median")  # of the ranks: which of them bound the interval
+        return value, *(nothing if np.isnan(rank) else values[int(rank)] for rank in (ranks.low, ranks.high))
+    half = nothing
+    if band == STD and n > 1:
+        half = values.std(axis=0, ddof=1)
+    elif band == CI and n >= SMALLEST_SAMPLE:
+        winsorised = np.clip(values, kept[0], kept[-1])
+        squares = ((winsorised - winsorised.mean(axis=0)) ** 2).sum(axis=0)
+        half = t_quantile(len(kept) - 1) * np.sqrt(squares / (len(kept) * (len(kept) - 1)))
+    return value, value - half, value + half
+
+
+def _curve(label: Label, runs: Sequence[Record], own: Sequence[Series], statistic: str, band: str) -> Curve:
     steps, values, reached = series.aligned(own)
-    kind = band_of(band, len(own))
-    mean, low, high = bounds(values, reached, kind)
-    window = windows.get(label[0])
-    return Curve(label[0], label[1:], tuple(own), kind, window, steps, reached.sum(axis=0), mean, low, high)
+    kind = band_of(band, len(own), statistic)
+    diverged = tuple(run["status"] == "diverged" for run in runs)
+    count = reached.sum(axis=0)
+    return Curve(
+        label[0], label[1:], tuple(own), diverged, kind, None, steps, count, *bounds(values, reached, kind, statistic)
+    )
 
 
 def _windows(runs: Sequence[Record], quantity: str, window: int | None) -> dict[Key, int]:
@@ -202,12 +244,18 @@ def _smoothed(own: Series, run: Record, window: int | None) -> Series:
     return own if window is None else series.windowed(own, window, max(run["step"], int(own.steps[-1])))
 
 
-def _unfinished(runs: Sequence[Record]) -> list[str]:
+def _of_runs(runs: Sequence[Record], remarks: Mapping[str, Sequence[str]]) -> list[str]:
+    """What must be said of single runs: `1 of the runs drawn is not completed: 1 failed`."""
     states = Counter(run["status"] for run in runs if run["status"] != "completed")
-    if not states:
-        return []
-    reasons = ", ".join(f"{count} {status}" for status, count in sorted(states.items()))
-    return [f"{states.total()} of the runs drawn {'is' if states.total() == 1 else 'are'} not completed: {reasons}"]
+    ended = [run["id"] for run in runs if run["status"] in ("completed", "diverged")]
+    notes = [
+        f"{count} of the runs drawn: {remark}"
+        for remark, count in sorted(Counter(remark for id_ in ended for remark in remarks.get(id_, ())).items())
+    ]
+    if states:
+        are = "is" if states.total() == 1 else "are"
+        notes.insert(0, f"{states.total()} of the runs drawn {are} not completed: {count_text(states)}")
+    return notes
 
 
 def _lines(count: int) -> str:

@@ -1,20 +1,30 @@
-"""Draw learning curves with their uncertainty."""
+"""Draw curves, sensitivity, profiles, improvement, intervals."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dapo_cli import console, options
+from dapo_cli.errors import BadInput
 from dapo_cli.project_file import database_location
 
 if TYPE_CHECKING:
-    from dapo_cli.analysis.curves import Curves
+    from dapo_cli.figures.words import Plot
+    from store.session import Database
 
-DEFAULT_FILE = Path("curves.pdf")
+
+class Kind(StrEnum):
+    """What can be drawn."""
+
+    CURVES = "curves"
+    SENSITIVITY = "sensitivity"
+    PROFILE = "profile"
+    IMPROVEMENT = "improvement"
+    INTERVALS = "intervals"
 
 
 class Band(StrEnum):
@@ -26,14 +36,39 @@ class Band(StrEnum):
     NONE = "none"
 
 
+class Style(StrEnum):
+    """The widths of figures.layout."""
+
+    COLUMN = "column"
+    PAGE = "page"
+
+
+_CURVES, _SCORES = {Kind.CURVES}, set(Kind) - {Kind.CURVES}
+_OWN: dict[str, set[Kind]] = {
+    "y": _CURVES,
+    "band": _CURVES,
+    "window": _CURVES,
+    "runs": _CURVES,
+    "stat": {Kind.CURVES, Kind.SENSITIVITY},
+    "x": {Kind.SENSITIVITY},
+    "base": {Kind.IMPROVEMENT},
+    "measure": _SCORES,
+    "normalise": _SCORES,
+    "references": _SCORES,
+    "resamples": _SCORES - {Kind.SENSITIVITY},
+    "seed": _SCORES - {Kind.SENSITIVITY},
+}
+"""The options that not every kind has."""
+
+
 def plot(
-    y: Annotated[
-        str,
-        typer.Option("--y", metavar="NAME", help="What to draw: return, train-return, or a diagnostic such as q."),
-    ] = "return",
+    context: typer.Context,
+    kind: Annotated[
+        Kind, typer.Argument(metavar="[KIND]", help="curves, sensitivity, profile, improvement or intervals.")
+    ] = Kind.CURVES,
     by: Annotated[
         str,
-        typer.Option(metavar="KEYS", help="A line for each value of these keys, too, such as beta,m or tag."),
+        typer.Option(metavar="KEYS", help="A line (or row) for each value of these keys, too, such as beta,m or tag."),
     ] = "",
     where: options.Where = None,
     tags: options.Tags = None,
@@ -41,8 +76,12 @@ def plot(
     selection: options.Frozen = None,
     tuning: options.Tuning = False,
     unfinished: options.Unfinished = False,
+    y: Annotated[
+        str,
+        typer.Option("--y", metavar="NAME", help="Of curves: return, train-return, or a diagnostic such as q."),
+    ] = "return",
     band: Annotated[
-        Band, typer.Option(metavar="BAND", help="ci (95 % interval of the mean), std, minmax or none.")
+        Band, typer.Option(metavar="BAND", help="Of curves: ci (95 % interval), std, minmax or none.")
     ] = Band.CI,
     window: Annotated[
         int | None,
@@ -50,55 +89,121 @@ def plot(
             metavar="N", parser=options.whole_number, help="Average training returns over N steps [default: a 50th]."
         ),
     ] = None,
-    runs: Annotated[bool, typer.Option("--runs", help="Draw every run, too, as a faint line.")] = False,
+    runs: Annotated[bool, typer.Option("--runs", help="Draw every run's curve, too, as a faint line.")] = False,
+    x: Annotated[
+        str | None, typer.Option("--x", metavar="KEY", help="Of sensitivity: the hyperparameter, such as beta.")
+    ] = None,
+    measure: options.Measure = "final",
+    stat: options.Stat = "mean",
+    normalise: options.Normalise = None,
+    references: options.References = None,
+    base: Annotated[
+        str | None,
+        typer.Option(metavar="FILTER", help="Of improvement: over these runs [default: every pair]."),
+    ] = None,
+    allow: options.Allow = "",
+    strict: options.Strict = False,
+    resamples: options.Resamples = 10_000,
+    seed: options.ResamplingSeed = 0,
+    style: Annotated[
+        Style | None,
+        typer.Option(metavar="WIDTH", help="column (3.4 in) or page (7 in) [default: what suits the figure]."),
+    ] = None,
+    caption: Annotated[bool, typer.Option("--caption/--no-caption", help="Say under the figure what it shows.")] = True,
     out: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FILE", help="Where to: .pdf, .svg or .png; repeatable [default: curves.pdf]."),
+        typer.Option(metavar="FILE", help="Where to: .pdf, .svg, .png or .pgf; repeatable [default: KIND.pdf]."),
     ] = None,
     db: options.Db = None,
     json: options.Json = False,
 ) -> None:
-    """Draw learning curves: a panel for each environment, a line for each algorithm, with a band.
+    """Draw learning curves, or one of four figures of the runs' scores.
 
-    Runs are aligned by environment steps, and runs of unequal length are kept: where fewer than all runs of a line have
-    a value, it goes on thin. The figure says what its lines and bands are. With --json the numbers are printed, and a
-    file is written only if --out names one.
+    curves: a panel for each environment, a line for each algorithm. sensitivity: scores against a hyperparameter
+    (--x beta). profile: the fraction of runs above each normalised score. improvement: how probable it is that one
+    algorithm beats another. intervals: mean, median, interquartile mean and optimality gap side by side.
+
+    The figure says what it shows, of which runs. With --json the numbers are printed, and a file is written only if
+    --out names one.
     """
-    from dapo_cli.analysis import curves, figures
+    from dapo_cli.analysis import measures
+    from dapo_cli.analysis.requests import Request
+    from dapo_cli.figures import style as looks
+    from dapo_cli.figures.layout import Paper
     from dapo_cli.files import write_files
     from store.session import Database
 
-    files = out or ([] if json else [DEFAULT_FILE])
-    formats = {path: figures.format_of(path) for path in files}
+    _check_options(context, kind)
+    files = out or ([] if json else [Path(f"{kind.value}.pdf")])
+    formats = {path: looks.format_of(path) for path in files}
     keys = options.keys("--by", by)
+    request = Request(
+        choice=options.choice(where, tags, sweep, selection, tuning, unfinished),
+        rows=("algo", *(key for key in keys if key not in ("algo", "env"))),
+        measure=measures.parse(measure),
+        statistic=options.statistic(stat),
+        normalise=normalise,
+        references=references,
+        base=base,
+        allow=tuple(options.keys("--allow", allow)),
+        strict=strict,
+        resamples=resamples,
+        seed=seed,
+    )
     with Database.read(database_location(db)) as database:
-        choice = options.choice(where, tags, sweep, selection, tuning, unfinished)
-        drawn = curves.collect(database, choice, quantity=y, by=keys, band=band.value, window=window)
+        if kind is Kind.CURVES:
+            drawn = _curves(database, request, y=y, band=band.value, window=window, runs=runs)
+        else:
+            drawn = _scores(database, request, kind, x)
     if files:
-        from dapo_cli.analysis import curve_figure
-
-        about = " ".join([curve_figure.explanation(drawn, runs=runs), *(f"Note: {note}." for note in drawn.notes())])
-        images = figures.rendered(lambda: curve_figure.draw(drawn, runs=runs), set(formats.values()), about)
+        paper = Paper(style.value if style else "", caption)
+        images = looks.rendered(lambda: drawn.draw(paper), set(formats.values()), drawn.caption)
         write_files({path: images[format_] for path, format_ in formats.items()})
     if json:
-        console.print_json(drawn.records())
+        console.print_json(drawn.records)
     else:
-        _print_lines(drawn)
+        console.print_table(drawn.header, drawn.rows, right=drawn.right, whole=drawn.right)
     for path in files:
         console.info(f"wrote {path}")
-    for note in drawn.notes():
-        console.info(note)
+    if not json:
+        console.info(drawn.caption)
 
 
-def _print_lines(drawn: Curves) -> None:
-    from dapo_cli.analysis.labels import key_text
-    from dapo_cli.display import number_text, steps_text
+def _check_options(context: typer.Context, kind: Kind) -> None:
+    """Raise BadInput for an option that means nothing to this kind."""
+    for name, kinds in _OWN.items():
+        source = context.get_parameter_source(name)
+        if kind not in kinds and source is not None and source.name == "COMMANDLINE":
+            able = " or ".join(f"dapo plot {one.value}" for one in Kind if one in kinds)
+            raise BadInput(f"--{name}: dapo plot {kind.value} does not take it: leave it out, or use {able}")
+    if kind is Kind.SENSITIVITY and context.params["x"] is None:
+        raise BadInput("--x: against which hyperparameter? Name it, such as --x beta")
 
-    rows = []
-    for curve in drawn.lines:
-        first, last = (steps_text(choose(int(one.steps[-1]) for one in curve.series)) for choose in (min, max))
-        steps = last if first == last else f"{first} to {last}"
-        labels = [key_text(value) for value in (curve.env, *curve.label)]
-        rows.append((*labels, str(curve.n), steps, number_text(float(curve.mean[-1])), curve.band))
-    right = ("n", "steps", "last mean")
-    console.print_table(("env", *drawn.keys, "n", "steps", "last mean", "band"), rows, right=right, whole=right)
+
+def _curves(database: Database, request: Any, *, runs: bool, **asked: Any) -> Plot:
+    from dapo_cli.analysis import curves
+    from dapo_cli.figures import curves as figure
+
+    drawn = curves.collect(
+        database,
+        request.choice,
+        by=request.rows[1:],
+        statistic=request.statistic,
+        allow=request.allow,
+        strict=request.strict,
+        quantity=asked["y"],
+        band=asked["band"],
+        window=asked["window"],
+    )
+    return figure.plot(drawn, runs=runs)
+
+
+def _scores(database: Database, request: Any, kind: Kind, x: str | None) -> Plot:
+    from dapo_cli.analysis import overall
+    from dapo_cli.analysis import sensitivity as sensitivities
+    from dapo_cli.figures import improvement, intervals, profiles, sensitivity
+
+    if kind is Kind.SENSITIVITY:
+        return sensitivity.plot(sensitivities.collect(database, request, x or ""))
+    figures = {Kind.PROFILE: profiles.plot, Kind.IMPROVEMENT: improvement.plot, Kind.INTERVALS: intervals.plot}
+    return figures[kind](overall.collect(database, request))

@@ -13,111 +13,126 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dapo_cli.analysis import curves as kinds
-from dapo_cli.analysis import figures
+from dapo_cli.analysis.captions import STATISTIC_NAMES
 from dapo_cli.analysis.curves import Curve, Curves
+from dapo_cli.analysis.labels import Key, Label, key_text
 from dapo_cli.analysis.series import RETURN, TRAIN_RETURN
-from dapo_cli.analysis.labels import Key, Label, key_text, label_text
-from dapo_cli.console import visible
-from dapo_cli.display import steps_text
-from dapo_cli.errors import BadInput
+from dapo_cli.display import number_text, steps_text
+from dapo_cli.figures import layout, style, words
+from dapo_cli.figures.layout import Paper
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-BAND_TEXTS = {
-    kinds.CI: "pointwise 95 % Student t interval of the mean",
-    kinds.STD: "pointwise, mean ± standard deviation of the runs",
-    kinds.MINMAX: "pointwise, from the lowest run to the highest",
-}
 AXIS_TEXTS = {RETURN: "evaluation return", TRAIN_RETURN: "training return"}
 
-_ROUND = [1, 2, 2.5, 5, 10]  # numbers for ticks
 _THIN = 0.6  # points
 _BAND, _PALE = 0.2, 0.08  # opacity
 
 
-def draw(curves: Curves, *, runs: bool = False) -> Figure:
-    """The figure of these curves, `runs` with a faint line for each run; raises BadInput for too many lines."""
-    from matplotlib.figure import Figure
+def plot(curves: Curves, *, runs: bool = False) -> words.Plot:
+    """The figure of these curves, `runs` with a faint line for each run."""
+    rows = []
+    for curve in curves.lines:
+        first, last = (steps_text(choose(int(one.steps[-1]) for one in curve.series)) for choose in (min, max))
+        steps = last if first == last else f"{first} to {last}"
+        labels = [key_text(value) for value in (curve.env, *curve.label)]
+        rows.append((*labels, str(curve.n), steps, number_text(float(curve.value[-1])), curve.band))
+    right = ("n", "steps", f"last {curves.statistic}")
+    notes = curves.notes()
+    return words.Plot(
+        header=("env", *curves.keys, *right, "band"),
+        rows=rows,
+        right=right,
+        records=curves.records(),
+        caption=" ".join([explanation(curves, runs=runs), *(f"{note[0].upper()}{note[1:]}." for note in notes)]),
+        notes=notes,
+        draw=lambda paper: draw(curves, paper, runs=runs),
+    )
 
-    if len(curves.labels) > figures.MOST_LINES:
-        raise BadInput(
-            f"--by: {len(curves.labels)} lines cannot be told apart in one figure: "
-            f"choose at most {figures.MOST_LINES} with --where, or fewer keys"
-        )
-    rows, columns, width, height = figures.grid_of(len(curves.envs))
-    figure = Figure(figsize=(columns * width, rows * height + 0.2), layout="constrained")
-    grid = figure.subplots(rows, columns, squeeze=False)
-    looks = {label: figures.line_look(index) for index, label in enumerate(curves.labels)}
-    unit, unit_text = figures.unit_of(max(float(curve.steps[-1]) for curve in curves.lines))
-    panels = grid.ravel().tolist()
-    for panel, (env, own) in zip(panels, _panels(curves).items(), strict=False):
+
+def draw(curves: Curves, paper: Paper = Paper(), *, runs: bool = False) -> Figure:  # noqa: B008 (immutable)
+    """The figure; raises BadInput for too many lines."""
+    style.check_lines(len(curves.labels), "--by")
+    grid = layout.grid_of(len(curves.envs), paper)
+    figure, panels = layout.panels_of(grid, len(curves.envs))
+    looks = {label: style.line_look(index) for index, label in enumerate(curves.labels)}
+    unit, unit_text = unit_of(max(float(curve.steps[-1]) for curve in curves.lines))
+    for panel, (env, own) in zip(panels, _panels(curves).items(), strict=True):
         _draw_panel(panel, own, looks, unit, runs)
         numbers = _needs_numbers(curves, own)
-        panel.set_title(figures.wrapped(visible(key_text(env)), 8, width - 0.3), pad=11 if numbers else 5)
+        layout.title(panel, key_text(env), grid, pad=11 if numbers else 5)
         if numbers:
             text = f"n = {_numbers(own)}"
-            panel.text(0.5, 1.01, text, transform=panel.transAxes, size=figures.SMALL, ha="center", va="bottom")
-    for index, panel in enumerate(panels):
-        if index >= len(curves.envs):
-            panel.remove()
-            continue
-        if index + columns >= len(curves.envs):  # nothing below it
-            panel.set_xlabel(f"environment steps{unit_text}")
-        if index % columns == 0:
-            panel.set_ylabel(visible(AXIS_TEXTS.get(curves.quantity, curves.quantity)))
-    figures.put_below(
-        figure,
-        [_handle(looks[label], label, curves) for label in curves.labels],
-        [visible(text) for text in line_texts(curves).values()],
-        visible(explanation(curves, runs=runs)),
-    )
+            panel.text(0.5, 1.01, text, transform=panel.transAxes, size=style.SMALL, ha="center", va="bottom")
+    name = AXIS_TEXTS.get(curves.quantity, curves.quantity)
+    layout.name_axes(panels, grid, f"environment steps{unit_text}", name)
+    handles = [_handle(looks[label], label, curves) for label in curves.labels]
+    caption = plot(curves, runs=runs).caption if paper.caption else ""
+    layout.put_below(figure, handles, list(line_texts(curves).values()), caption)
     return figure
+
+
+def unit_of(largest: float) -> tuple[int, str]:
+    """The unit of an axis of steps that ends at `largest`, and what the axis says of it."""
+    for unit, text in ((10**9, "10⁹"), (10**6, "10⁶"), (10**3, "10³")):
+        if largest >= unit:
+            return unit, f" (×{text})"
+    return 1, ""
 
 
 def line_texts(curves: Curves) -> dict[Label, str]:
     """What the legend says of each label: the keys in which labels differ, and n where lines differ in it."""
-    varying = {index for index in range(len(curves.keys)) if len({label[index] for label in curves.labels}) > 1}
-    shown = varying or {0}
     counts = _counts(curves)
-    several = len(set().union(*counts.values())) > 1
-    texts = {}
-    for label in curves.labels:
-        parts = [_part(curves, index, label[index]) for index in sorted(shown) if label[index] is not None]
-        text = ", ".join(parts) or f"no {', '.join(curves.keys[index] for index in sorted(shown))}"
-        low, high = min(counts[label]), max(counts[label])
-        texts[label] = f"{text} (n = {low if low == high else f'{low}–{high}'})" if several else text
-    return texts
+    texts = words.names(curves.labels, curves.keys, curves.symbols)
+    if len(set().union(*counts.values())) == 1:
+        return texts
+    return {label: f"{text} ({words.count_text(sorted(counts[label]))})" for label, text in texts.items()}
 
 
 def explanation(curves: Curves, *, runs: bool = False) -> str:
     """What the lines and bands of the figure mean, in one paragraph."""
-    shared = [
-        _part(curves, index, curves.labels[0][index])
-        for index in range(len(curves.keys))
-        if len(curves.labels) > 1 and len({label[index] for label in curves.labels}) == 1
-    ]
+    shared = words.shared(curves.labels, curves.keys, curves.symbols)
     counts = set().union(*_counts(curves).values())
     number = f"n = {min(counts)} runs" if len(counts) == 1 else "n runs"
     single = counts == {1}
-    sentences = [f"All lines: {', '.join(shared)}."] if shared else []
-    sentences.append("One run a line" if single else f"Lines: mean of {number}")
+    sentences = [f"All lines: {shared}."] if shared else []
+    name = STATISTIC_NAMES[curves.statistic]
+    sentences.append("One run a line" if single else f"Lines: {name} of {number}")
+    if curves.statistic == "iqm" and any((curve.count < 4).any() for curve in curves.lines) and not single:
+        sentences[-1] += " (fewer than 4: mean)"
     if windows := sorted({curve.window for curve in curves.lines if curve.window is not None}):
         sentences[-1] += f" in windows of {' or '.join(map(steps_text, windows))} steps"
-    bands = {curve.band: curve for curve in curves.lines if curve.band != kinds.NO_BAND}
+    texts = band_texts(curves.statistic)
+    bands: dict[str, set[int]] = {}
+    for curve in curves.lines:
+        bands.setdefault(curve.band, set()).add(curve.n)
+    bands.pop(kinds.NO_BAND, None)
     if bands:
-        main, *others = sorted(bands, key=list(BAND_TEXTS).index)
-        sentences[-1] += f"; bands: {BAND_TEXTS[main]}"
-        sentences[-1] += "".join(f"; for n = {bands[other].n} {BAND_TEXTS[other]}" for other in others)
+        main, *others = sorted(bands, key=list(texts).index)
+        sentences[-1] += f"; bands: {texts[main]}"
+        sentences[-1] += "".join(f"; for {words.count_text(sorted(bands[band]))} {texts[band]}" for band in others)
     sentences[-1] += "."
     if any((curve.count < curve.n).any() for curve in curves.lines):
         sentences.append("Thin, from a circle on: fewer than n runs.")
+    if any(any(curve.diverged) for curve in curves.lines):
+        sentences.append("×: where a run diverged.")
     if any("," in _numbers(own) for own in _panels(curves).values() if _needs_numbers(curves, own)):
         sentences.append("n over a panel: in the order of the legend.")
     if runs and not single:
         sentences.append("Faint: single runs.")
     return " ".join(sentences)
+
+
+def band_texts(statistic: str) -> dict[str, str]:
+    """What each kind of band is."""
+    interval = "order-statistic" if statistic == "median" else "Student t"
+    return {
+        kinds.CI: f"pointwise 95 % {interval} interval of the {STATISTIC_NAMES[statistic]}",
+        kinds.STD: "pointwise, mean ± standard deviation of the runs",
+        kinds.MINMAX: "pointwise, from the lowest run to the highest",
+    }
 
 
 def _draw_panel(panel: Axes, own: list[Curve], looks: dict[Label, dict[str, Any]], unit: int, runs: bool) -> None:
@@ -130,9 +145,9 @@ def _draw_panel(panel: Axes, own: list[Curve], looks: dict[Label, dict[str, Any]
                 panel.plot(one.steps, one.values, color=look["color"], linewidth=0.4, alpha=0.5, zorder=1.5)
         _draw_curve(panel, curve, look)
     panel.set_xlim(0, max(float(curve.steps[-1]) for curve in own) * 1.02)
-    panel.xaxis.set_major_locator(MaxNLocator(5, steps=_ROUND))
+    panel.xaxis.set_major_locator(MaxNLocator(5, steps=style.ROUND))
     panel.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step / unit:g}"))
-    panel.yaxis.set_major_locator(MaxNLocator(5, steps=_ROUND))
+    panel.yaxis.set_major_locator(MaxNLocator(5, steps=style.ROUND))
 
 
 def _draw_curve(panel: Axes, curve: Curve, look: dict[str, Any]) -> None:
@@ -140,7 +155,7 @@ def _draw_curve(panel: Axes, curve: Curve, look: dict[str, Any]) -> None:
     # The thin line begins at the last step that all runs reach, so that nothing is left out between the two.
     thin = ~full | _beside(~full)
     for shown, width, opacity in ((full, None, _BAND), (thin, _THIN, _PALE)):
-        mean, low, high = (np.where(shown, one, np.nan) for one in (curve.mean, curve.low, curve.high))
+        mean, low, high = (np.where(shown, one, np.nan) for one in (curve.value, curve.low, curve.high))
         panel.plot(curve.steps, mean, linewidth=width, zorder=3, **look)
         panel.fill_between(curve.steps, low, high, color=look["color"], alpha=opacity, linewidth=0, zorder=2)
         alone = np.isfinite(mean) & ~_beside(np.isfinite(mean))  # a line of one point would not be seen
@@ -149,7 +164,12 @@ def _draw_curve(panel: Axes, curve: Curve, look: dict[str, Any]) -> None:
             panel.vlines(curve.steps[index], low[index], high[index], colors=look["color"], linewidth=0.8)
     begins = full & _beside(~full)
     circle = {"markersize": 3.2, "markerfacecolor": "white", "markeredgecolor": look["color"], "markeredgewidth": 0.8}
-    panel.plot(curve.steps[begins], curve.mean[begins], "o", zorder=3.5, **circle)
+    panel.plot(curve.steps[begins], curve.value[begins], "o", zorder=3.5, **circle)
+    for one, diverged in zip(curve.series, curve.diverged, strict=True):
+        known = np.flatnonzero(np.isfinite(one.values))
+        if diverged and len(known):
+            end = known[-1]
+            panel.plot(one.steps[end], one.values[end], "x", color=look["color"], markersize=4, zorder=3.6)
 
 
 def _beside(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -180,11 +200,6 @@ def _counts(curves: Curves) -> dict[Label, set[int]]:
     for curve in curves.lines:
         counts.setdefault(curve.label, set()).add(curve.n)
     return counts
-
-
-def _part(curves: Curves, index: int, value: Key) -> str:
-    key = curves.keys[index]
-    return label_text(key if key in ("algo", "tag") else curves.symbols.get(key, key), value)
 
 
 def _handle(look: dict[str, Any], label: Label, curves: Curves) -> Any:

@@ -1,0 +1,115 @@
+"""How scores depend on one numeric hyperparameter: the cells of a comparison as lines over its values."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from dapo_cli.analysis import labels, tables
+from dapo_cli.analysis.labels import Key, Label, key_text
+from dapo_cli.analysis.requests import Request
+from dapo_cli.analysis.tables import Cell, Table
+from dapo_cli.errors import BadInput
+from store import settings
+
+if TYPE_CHECKING:
+    from store.session import Database
+
+
+class Point(NamedTuple):
+    """One value of the hyperparameter; `default`: whether all of its runs have it by default."""
+
+    x: float
+    cell: Cell
+    default: bool
+
+
+class Line(NamedTuple):
+    """The points of one environment and label, by x."""
+
+    env: Key
+    label: Label
+    points: list[Point]
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """`keys` are those of the labels; `notes` say what is not drawn."""
+
+    table: Table
+    x: str
+    keys: tuple[str, ...]
+    lines: list[Line]
+    notes: list[str]
+
+    @property
+    def labels(self) -> list[Label]:
+        """The different labels: one looks the same in every panel."""
+        return sorted({line.label for line in self.lines}, key=labels.label_order)
+
+    def records(self) -> list[dict[str, Any]]:
+        """One object a point: its keys and its numbers."""
+        return [
+            {
+                "env": line.env,
+                **dict(zip(self.keys, line.label, strict=True)),
+                self.x: point.x,
+                **point.cell.estimate._asdict(),
+                "default": point.default,
+                "notes": [self.table.footnotes[mark] for mark in point.cell.marks],
+            }
+            for line in self.lines
+            for point in line.points
+        ]
+
+
+def collect(database: Database, request: Request, x: str) -> Sensitivity:
+    """Scores against the hyperparameter `x`, a line for each value of the request's rows, of which `x` becomes one.
+
+    Raises BadInput as `tables.build`, and where `x` is no number.
+    """
+    if x in ("env", *request.rows):
+        raise BadInput(f"--x: {x} tells lines or panels apart: name another hyperparameter")
+    request = replace(request, rows=(*request.rows, x), cols=("env",))
+    table = tables.build(database, request)
+    if not table.counts:
+        reasons = "".join(f" ({note})" for note in table.notes)
+        raise BadInput(f"no run to draw{reasons}: see what there is with dapo runs")
+    runs = [run["id"] for cell in table.cells.values() for run in cell.runs]
+    origins = settings.origins(database, runs, [x])
+    drawn: dict[tuple[Key, Label], list[Point]] = {}
+    without = 0
+    for (row, (env,)), cell in table.cells.items():
+        if not cell.runs:
+            continue
+        if row[-1] is None:
+            without += len(cell.runs)
+            continue
+        if isinstance(row[-1], str | bool):
+            raise BadInput(f"--x: {x} is no number ('{key_text(row[-1])}'): name a numeric hyperparameter")
+        default = all(origins[run["id"]].get(x) == "default" for run in cell.runs)
+        drawn.setdefault((env, row[:-1]), []).append(Point(float(row[-1]), cell, default))
+    if not drawn:
+        raise BadInput(f"--x: no run that counts has a value of {x}: choose others with --where")
+    lines = [Line(env, label, sorted(points, key=lambda point: point.x)) for (env, label), points in drawn.items()]
+    lines.sort(key=lambda line: labels.label_order((line.env, *line.label)))
+    notes = [f"{without} {'run has' if without == 1 else 'runs have'} no {x}"] if without else []
+    estimates = [point.cell.estimate for line in lines for point in line.points]
+    if broken := sum(not math.isfinite(estimate.value) for estimate in estimates):
+        notes.append(f"{broken} of {len(estimates)} points not drawn, as the value is not finite")
+    return Sensitivity(table, x, request.rows[:-1], lines, notes)
+
+
+def is_logarithmic(values: list[float]) -> bool:
+    """Whether distinct values are better shown by their logarithms: over a decade, and there more evenly spaced."""
+    values = sorted(set(values))
+    if len(values) < 3 or values[0] <= 0 or values[-1] < 10 * values[0]:
+        return False
+    return _unevenness([math.log(value) for value in values]) < _unevenness(values)
+
+
+def _unevenness(values: list[float]) -> float:
+    """The largest step over the mean step."""
+    return max(b - a for a, b in pairwise(values)) / (values[-1] - values[0])

@@ -1,0 +1,97 @@
+"""Aggregates as a figure: mean, median, interquartile mean and optimality gap side by side, a row for each algorithm.
+
+As figure 4 of Agarwal et al. 2021 (arXiv:2108.13264).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dapo_cli.analysis import wording
+from dapo_cli.analysis.labels import Label, key_text
+from dapo_cli.analysis.overall import Overall, aggregates
+from dapo_cli.analysis.statistics import SMALLEST_IQM, Estimate
+from dapo_cli.display import number_text
+from dapo_cli.figures import layout, rows, style, words
+from dapo_cli.figures.layout import Paper
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_TITLES = {"mean": "Mean", "median": "Median", "iqm": "IQM", "gap": "Optimality gap"}
+
+
+def plot(overall: Overall) -> words.Plot:
+    """The figure of the rows' aggregates."""
+    table, drawn = overall.table, aggregates(overall)
+    names = list(next(iter(drawn.values())))
+    right = ("n", *(column for name in names for column in (name, f"{name} 95 %")))
+    texts = [
+        (
+            *map(key_text, label),
+            str(overall.runs(label)),
+            *(
+                text
+                for name in names
+                for text in (number_text(own[name].value), wording.interval_text(table, own[name]))
+            ),
+        )
+        for label, own in drawn.items()
+    ]
+    caption = _caption(overall, drawn)
+    records = [
+        {
+            **overall.keys(label),
+            "environments": len(overall.strata[label]),
+            **own[name]._asdict(),
+            "statistic": name,
+            "notes": [table.footnotes[mark] for mark in overall.marks[label]],
+        }
+        for label, own in drawn.items()
+        for name in names
+    ]
+    return words.Plot(
+        (*table.rows, *right), texts, right, records, caption, [], lambda paper: draw(overall, drawn, paper, caption)
+    )
+
+
+def draw(overall: Overall, drawn: dict[Label, dict[str, Estimate]], paper: Paper, caption: str) -> Figure:
+    """The figure; raises BadInput for too many rows."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    rows.check_rows(len(drawn), "--by")
+    names = list(next(iter(drawn.values())))
+    width = layout.WIDTHS[paper.width or layout.PAGE]
+    columns = min(len(names), 2 if paper.width == layout.COLUMN else 4)
+    texts = list(rows.row_texts(overall).values())
+    side = min(max(layout.text_width(text, 7) for text in texts) + 0.02, width * 0.3)
+    lines = max(layout.wrapped(text, 7, side).count("\n") + 1 for text in texts)
+    height = 0.55 + rows.ROW_HEIGHT * max(1, 0.65 * lines) * max(len(drawn), 2)
+    grid = layout.Grid(-(-len(names) // columns), columns, width / columns, height)
+    figure, panels = layout.panels_of(grid, len(names))
+    for index, (panel, name) in enumerate(zip(panels, names, strict=True)):
+        rows.draw_intervals(panel, [own[name] for own in drawn.values()], rows.colours(len(drawn)))
+        panel.set_title(_TITLES[name])
+        panel.xaxis.set_major_locator(MaxNLocator(4 if columns == 2 else 3, steps=style.ROUND))
+        panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", "−")))
+        rows.name_rows(panel, texts if index % columns == 0 else [""] * len(drawn), side)
+        panel.margins(x=0.08)
+    figure.supxlabel(words.score_name(overall.table), size=8)
+    layout.put_below(figure, [], [], caption if paper.caption else "")
+    return figure
+
+
+def _caption(overall: Overall, drawn: dict[Label, dict[str, Estimate]]) -> str:
+    table, pooled = overall.table, len(overall.environments) > 1
+    name = words.score_name(table)
+    where = f"in {len(overall.environments)} environments" if pooled else f"in {overall.environments[0]}"
+    text = f"{name[0].upper()}{name[1:]} {where}, {words.count_text([*map(overall.runs, drawn)])} runs a row"
+    text += "; the median is of the environments' means." if pooled else "."
+    sentences = [text, *words.score_sentences(table)]
+    sentences += words.interval_sentence(table, [estimate for own in drawn.values() for estimate in own.values()])
+    sentences.append("IQM: interquartile mean" + (
+        f" (fewer than {SMALLEST_IQM} runs: mean)." if min(map(overall.runs, drawn)) < SMALLEST_IQM else "."
+    ))  # fmt: skip
+    if table.request.normalise:
+        sentences.append("Optimality gap: the mean of what a score lacks to 1; less is better.")
+    return " ".join([*sentences, *words.closing_sentences(table)])

@@ -1,0 +1,67 @@
+"""Rows with intervals: what the figures over all environments share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from dapo_cli.analysis import wording
+from dapo_cli.analysis.labels import Label
+from dapo_cli.analysis.overall import Overall
+from dapo_cli.analysis.statistics import Estimate
+from dapo_cli.console import visible
+from dapo_cli.errors import BadInput
+from dapo_cli.figures import layout, style, words
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MOST_ROWS = 66  # all pairs of 12
+ROW_HEIGHT = 0.19  # inches
+
+
+def row_texts(overall: Overall, *, numbers: bool = True) -> dict[Label, str]:
+    """The rows' names with their numbers of runs, where these differ, and the letters of their footnotes."""
+    counts = {label: overall.runs(label) for label in overall.labels}
+    several = numbers and len(set(counts.values())) > 1
+    texts = {}
+    for label, text in words.names(overall.labels, overall.table.rows, overall.table.symbols).items():
+        letters = ", ".join(map(wording.letter, overall.marks[label]))
+        more = [f"n = {counts[label]}"] * several + [letters] * bool(letters)
+        texts[label] = f"{text} ({'; '.join(more)})" if more else text
+    return texts
+
+
+def check_rows(count: int, option: str) -> None:
+    """Raise BadInput for more rows than a page holds."""
+    if count > MOST_ROWS:
+        raise BadInput(f"{option}: {count} rows do not fit on a page: choose at most {MOST_ROWS}")
+
+
+def draw_intervals(panel: Axes, estimates: Sequence[Estimate], colours: Sequence[str]) -> None:
+    """For each row a bar from low to high and a line at the value, as far as there are any; the first on top."""
+    for index, (estimate, colour) in enumerate(zip(estimates, colours, strict=True)):
+        if math.isfinite(estimate.low) and math.isfinite(estimate.high):
+            width = estimate.high - estimate.low
+            panel.barh(index, width, 0.56, estimate.low, color=colour, alpha=0.55, linewidth=0, zorder=2)
+        if math.isfinite(estimate.value):
+            panel.vlines(estimate.value, index - 0.36, index + 0.36, colors="black", linewidth=1.3, zorder=3)
+        else:
+            place: Any = panel.get_yaxis_transform()
+            panel.text(0.02, index, "no value", transform=place, size=style.SMALL, color=style.GREY, va="center")
+    panel.set_ylim(len(estimates) - 0.4, -0.6)
+    panel.grid(False, axis="y")
+
+
+def name_rows(panel: Axes, texts: Sequence[str], width: float) -> int:
+    """Write the names beside the rows, in lines of at most `width` inches; returns the most lines of one name."""
+    wrapped = [layout.wrapped(visible(text), 7, width) for text in texts]
+    panel.set_yticks(range(len(texts)), wrapped)
+    panel.tick_params(axis="y", length=0)
+    return max(text.count("\n") + 1 for text in wrapped)
+
+
+def colours(count: int) -> list[str]:
+    """One a row."""
+    return [style.COLOURS[index % len(style.COLOURS)] for index in range(count)]

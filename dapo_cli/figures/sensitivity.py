@@ -1,0 +1,150 @@
+"""Scores against a hyperparameter as a figure: a panel an environment, a line a label, points with bars."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from dapo_cli.analysis import wording
+from dapo_cli.analysis.captions import STATISTIC_NAMES
+from dapo_cli.analysis.labels import Key, key_text
+from dapo_cli.analysis.sensitivity import Line, Sensitivity, is_logarithmic
+from dapo_cli.figures import layout, style, words
+from dapo_cli.figures.layout import Paper
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_APART = 2.2  # points between the bars of lines at the same value
+
+
+def plot(numbers: Sensitivity) -> words.Plot:
+    """The figure of these lines."""
+    table, estimates = numbers.table, _estimates(numbers)
+    right = (numbers.x, "n", table.request.statistic, "95 % interval")
+    rows = [
+        (
+            *map(key_text, (line.env, *line.label)),
+            f"{point.x:g}",
+            str(point.cell.estimate.n),
+            wording.value_text(table, point.cell),
+            wording.interval_text(table, point.cell.estimate),
+            "default" if point.default else "",
+            wording.mark_text(point.cell),
+        )
+        for line in numbers.lines
+        for point in line.points
+    ]
+    counts = [estimate.n for estimate in estimates]
+    shared = words.shared(numbers.labels, numbers.keys, table.symbols)
+    name = words.score_name(table)
+    sentences = [f"All lines: {shared}."] if shared else []
+    sentences.append(
+        f"{name[0].upper()}{name[1:]} against {_symbol(numbers)}: "
+        + ("one run a point." if set(counts) == {1} else f"{STATISTIC_NAMES[table.request.statistic]} of "
+           f"{words.count_text(counts)} runs a point.")
+    )  # fmt: skip
+    sentences += [*words.score_sentences(table), *words.interval_sentence(table, estimates)]
+    if _rings(numbers):
+        sentences.append("Ringed: the default.")
+    sentences += [*words.closing_sentences(table), *(f"{note}." for note in numbers.notes)]
+    return words.Plot(
+        header=("env", *numbers.keys, *right, "", "notes"),
+        rows=rows,
+        right=right,
+        records=numbers.records(),
+        caption=" ".join(sentences),
+        notes=numbers.notes,
+        draw=lambda paper: draw(numbers, paper, " ".join(sentences)),
+    )
+
+
+def draw(numbers: Sensitivity, paper: Paper, caption: str) -> Figure:
+    """The figure; raises BadInput for too many lines."""
+    from matplotlib.lines import Line2D
+
+    style.check_lines(len(numbers.labels), "--by")
+    envs: list[Key] = list(dict.fromkeys(line.env for line in numbers.lines))
+    grid = layout.grid_of(len(envs), paper)
+    figure, panels = layout.panels_of(grid, len(envs))
+    names = words.names(numbers.labels, numbers.keys, numbers.table.symbols)
+    looks = {
+        label: {**style.line_look(index), "marker": style.MARKERS[index % len(style.MARKERS)], "markersize": 3.5}
+        for index, label in enumerate(names)
+    }
+    logarithmic = is_logarithmic([point.x for line in numbers.lines for point in line.points])
+    for panel, env in zip(panels, envs, strict=True):
+        if logarithmic:
+            panel.set_xscale("log")
+        own = [line for line in numbers.lines if line.env == env]
+        for index, line in enumerate(own):
+            _draw_line(panel, numbers, line, looks[line.label], (index - (len(own) - 1) / 2) * _APART)
+        layout.title(panel, key_text(env), grid)
+        _mark_axes(panel, sorted({point.x for line in own for point in line.points}), logarithmic)
+    layout.name_axes(panels, grid, _symbol(numbers), words.score_name(numbers.table))
+    handles = [Line2D([], [], linewidth=1, **looks[label]) for label in names]
+    layout.put_below(
+        figure,
+        handles if len(names) > 1 else [],
+        list(names.values()) if len(names) > 1 else [],
+        caption if paper.caption else "",
+    )
+    return figure
+
+
+def _draw_line(panel: Axes, numbers: Sensitivity, line: Line, look: dict[str, Any], shift: float) -> None:
+    """Shifted by points, so that the bars of several lines at one value are seen."""
+    from matplotlib.transforms import ScaledTranslation
+
+    figure = panel.figure
+    place = panel.transData + ScaledTranslation(shift / 72, 0, figure.dpi_scale_trans)  # type: ignore[union-attr]
+    drawn = [point for point in line.points if math.isfinite(point.cell.estimate.value)]
+    xs, ys = [point.x for point in drawn], [point.cell.estimate.value for point in drawn]
+    panel.plot(xs, ys, transform=place, linewidth=1, zorder=3, **look)
+    bars = {"colors": look["color"], "linewidth": 0.9, "transform": place, "zorder": 2.5}
+    panel.vlines(xs, *zip(*(point.cell.estimate[2:4] for point in drawn), strict=True) if drawn else ([], []), **bars)
+    panel.update_datalim([(x, y) for point in drawn for x, y in _corners(point.x, point.cell.estimate)])
+    several = len({estimate.n for estimate in _estimates(numbers)}) > 1
+    for point in drawn:
+        estimate = point.cell.estimate
+        if point.default and _rings(numbers):
+            ring = {"markersize": 7, "markerfacecolor": "none", "markeredgecolor": look["color"]}
+            panel.plot(point.x, estimate.value, "o", transform=place, markeredgewidth=0.8, zorder=3.5, **ring)
+        texts = [f"n = {estimate.n}"] * several + [wording.mark_text(point.cell)] * bool(point.cell.marks)
+        if texts:
+            top = estimate.high if math.isfinite(estimate.high) else estimate.value
+            text = ", ".join(texts)
+            offset = {"xytext": (shift, 4), "textcoords": "offset points", "ha": "center", "size": 5}
+            panel.annotate(text, (point.x, top), color=look["color"], **offset)
+    panel.autoscale_view()
+
+
+def _corners(x: float, estimate: Any) -> list[tuple[float, float]]:
+    """What the axes must show of a point."""
+    return [(x, y) for y in (estimate.low, estimate.high, estimate.value) if math.isfinite(y)]
+
+
+def _mark_axes(panel: Axes, values: list[float], logarithmic: bool) -> None:
+    """Ticks at the values themselves where these are few."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
+
+    panel.margins(x=0.08, y=0.1)
+    panel.yaxis.set_major_locator(MaxNLocator(5, steps=style.ROUND))
+    if len(values) <= 8 and (logarithmic or len(values) <= 4):
+        panel.set_xticks(values)
+    panel.xaxis.set_minor_locator(NullLocator())
+    panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def _rings(numbers: Sensitivity) -> bool:
+    """Whether the default is worth a mark: some points have it, some not."""
+    return len({point.default for line in numbers.lines for point in line.points}) == 2
+
+
+def _estimates(numbers: Sensitivity) -> list[Any]:
+    return [point.cell.estimate for line in numbers.lines for point in line.points]
+
+
+def _symbol(numbers: Sensitivity) -> str:
+    return numbers.table.symbols.get(numbers.x, numbers.x)
