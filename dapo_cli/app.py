@@ -41,6 +41,9 @@ FIRST = (
     "mark",
     "ledger",
     "compute",
+    "import",
+    "export",
+    "browse",
     "delete",
     "db",
 )

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
-from store._values import decode_json, now, split_number
+from store._values import clean, decode_json, now, split_number
 from store.models import Base, Event, Run
 from store.runs import _insert_event, _insert_run
 from store.session import Database
@@ -74,11 +74,13 @@ def record(
         known = None if again else _find(session, origin["sha256"])
         if known is not None:
             return known, False
-        run_id = _insert_run(session, run, hyperparameters, tags)
+        settings = [{**row, "name": clean(row["name"])} for row in hyperparameters]
+        run_id = _insert_run(session, run, settings, tags)
         _insert_event(session, run_id, KIND, f"from {origin['path']}", None, dict(origin))
         _insert_rows(session, "episode", (_episode(run_id, *pair) for pair in enumerate(episodes)))
         _insert_rows(session, "evaluation", ({"run_id": run_id, **_number(row)} for row in evaluations))
-        _insert_rows(session, "metric", ({"run_id": run_id, **_number(row)} for row in metrics))
+        named = (row._replace(name=clean(row.name)) for row in metrics)
+        _insert_rows(session, "metric", ({"run_id": run_id, **_number(row)} for row in named))
         session.execute(update(Run).where(Run.id == run_id).values(ended_at=now()))
     return run_id, True
 

@@ -74,10 +74,10 @@ def import_(
         Actions, typer.Option("--eval-actions", metavar="HOW", help="Actions of the evaluations: mean or sampled.")
     ] = Actions.MEAN,
     return_tag: Annotated[
-        str | None, typer.Option("--return-tag", metavar="NAME", help="TensorBoard's tag of evaluation returns.")
+        str | None, typer.Option("--return-tag", metavar="NAME", help="Tag, or Spinning Up's column, of evaluations.")
     ] = None,
     episode_tag: Annotated[
-        str | None, typer.Option("--episode-tag", metavar="NAME", help="TensorBoard's tag of episode returns.")
+        str | None, typer.Option("--episode-tag", metavar="NAME", help="TensorBoard's tag of training episodes.")
     ] = None,
     columns: Annotated[
         list[str] | None,

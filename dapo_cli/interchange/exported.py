@@ -54,7 +54,7 @@ def _run(path: Path, place: str, row: dict[str, str], tables: dict[str, _Rows]) 
     log = Log(source=row.get("source") or "dapo export", path=path, original=run_id)
     log.algo, log.env = reading.column(place, row, "algo"), reading.column(place, row, "env")
     log.seed = reading.as_seed(reading.column(place, row, "seed"))
-    log.wall_time = reading.number(place, "wall_time", reading.column(place, row, "wall_time"))
+    log.wall_time = reading.seconds(place, "wall_time", reading.column(place, row, "wall_time"))
     status = reading.column(place, row, "status")
     if row.get("kind") not in ("train", "tuning"):
         raise BadInput(f"{place}: kind is '{row.get('kind', '')[:40]}': export again")
@@ -72,7 +72,7 @@ def _run(path: Path, place: str, row: dict[str, str], tables: dict[str, _Rows]) 
         log.ends.append(
             TERMINATED * _boolean(where, "terminated", item) + TRUNCATED * _boolean(where, "truncated", item)
         )
-        time = reading.number(where, "wall_time", reading.column(where, item, "wall_time"))
+        time = reading.seconds(where, "wall_time", reading.column(where, item, "wall_time"))
         log.episodes.add(where, *_return(where, item), time, once=False)
     for where, item in tables["evaluations.csv"].of(run_id, digest):
         actions = reading.column(where, item, "actions")

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from dapo_cli.errors import BadInput
+from dapo_cli.interchange.reading import LARGEST_NUMBER
 from store.imports import EpisodeRow, EvaluationRow, MetricRow
 
-LAST_STEP = 2**53  # beyond it, a float no longer tells neighbouring steps apart
 TERMINATED, TRUNCATED = 1, 2
 
 
@@ -32,7 +32,7 @@ class Column:
 
         `where` names file and line. Raises BadInput for a step that is out of range or before the one of the last row.
         """
-        if not 0 <= step <= LAST_STEP:
+        if not 0 <= step <= LARGEST_NUMBER:
             raise BadInput(f"{where}: {step} is no environment step: correct or remove that row")
         if self.steps and step < self.steps[-1]:
             raise BadInput(f"{where}: step {step} comes after step {self.steps[-1]}: sort or split the file")

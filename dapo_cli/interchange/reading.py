@@ -13,7 +13,9 @@ from typing import Any
 
 from dapo_cli.errors import BadInput
 
-LONGEST_LINE = 1 << 20  # characters; a longer line is no line of a log
+LARGEST_TEXT = 4 << 30  # bytes of a file
+LONGEST_LINE = 1 << 20  # bytes; a longer line is no line of a log
+LARGEST_NUMBER = 2**53  # beyond it, a float no longer tells neighbours apart
 MOST_COLUMNS = 2000
 LARGEST_ARRAYS = 1 << 30  # bytes of all arrays of a file together
 
@@ -42,16 +44,18 @@ def combined(files: Iterable[str]) -> str:
 
 def lines(path: Path) -> Iterator[str]:
     """The lines of a text file with their ends; raises BadInput for one that is too long or not text."""
-    number = 0
-    with readable(path), path.open(encoding="utf-8-sig", newline="") as file:
-        try:
-            while line := file.readline(LONGEST_LINE):
-                number += 1
-                if len(line) == LONGEST_LINE or "\0" in line:
-                    raise BadInput(f"{path}, line {number}: that is no text: name a log, or choose --format")
-                yield line
-        except UnicodeDecodeError as error:
-            raise BadInput(f"{path}, line {number + 1}: that is not UTF-8 text: convert the file") from error
+    with readable(path), path.open("rb") as file:
+        if path.stat().st_size > LARGEST_TEXT:
+            raise BadInput(f"{path} has more than {LARGEST_TEXT >> 30} GiB: split it")
+        number = 0
+        while line := file.readline(LONGEST_LINE):
+            number += 1
+            if len(line) == LONGEST_LINE or b"\0" in line:
+                raise BadInput(f"{path}, line {number}: that is no text: name a log, or choose --format")
+            try:
+                yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+            except UnicodeDecodeError as error:
+                raise BadInput(f"{path}, line {number}: that is not UTF-8 text: convert the file") from error
 
 
 def table(
@@ -104,12 +108,20 @@ def number(place: str, name: str, text: str) -> float:
         raise BadInput(f"{place}: {name} is '{text[:40]}', not a number: correct or remove that line") from error
 
 
-def whole(place: str, name: str, text: str) -> int:
-    """A whole number from 0 on; `1e6` and `200.0` are some."""
+def seconds(place: str, name: str, text: str) -> float:
+    """A finite number of seconds; raises BadInput for anything else."""
     value = number(place, name, text)
-    if not (value >= 0 and value.is_integer()):
-        raise BadInput(f"{place}: {name} is '{text[:40]}', not a whole number: correct or remove that line")
-    return int(text) if text.strip().isascii() and text.strip().isdigit() and len(text) < 20 else int(value)
+    if not abs(value) < 1e15:
+        raise BadInput(f"{place}: {name} is '{text[:40]}', no time in seconds: correct or remove that line")
+    return value
+
+
+def whole(place: str, name: str, text: str) -> int:
+    """A whole number from 0 to LARGEST_NUMBER; `1e6` and `200.0` are some. Raises BadInput for anything else."""
+    value = number(place, name, text)
+    if not (0 <= value <= LARGEST_NUMBER and value.is_integer()):
+        raise BadInput(f"{place}: {name} is '{text[:40]}', not a whole number from 0 on: correct or remove that line")
+    return int(value)
 
 
 def json_object(place: str, text: str) -> dict[str, Any]:

@@ -29,7 +29,7 @@ def read(path: Path, file: Path, return_column: str | None, actions: str) -> Log
                 value = reading.number(place, name, text)
                 log.evaluation(actions).add(place, step, value, round(length) if 0 <= length < 2**53 else 0, once=True)
             elif name == TIME:
-                log.wall_time = max(log.wall_time, reading.number(place, name, text))
+                log.wall_time = max(log.wall_time, reading.seconds(place, name, text))
             elif name != STEP and text:
                 log.metric(name).add(place, step, reading.number(place, name, text), once=True)
     if log.evaluations:

@@ -66,14 +66,14 @@ def _monitor(path: Path) -> _Monitor:
         raise BadInput(f"{path}, line 1: no monitor.csv starts like that: name another, or choose --format")
     header = reading.json_object(f"{path}, line 1", first[1:])
     env, start = header.get("env_id"), header.get("t_start", 0.0)
-    if not isinstance(start, (int, float)):
+    if not (isinstance(start, (int, float)) and abs(start) < 1e15):
         raise BadInput(f"{path}, line 1: t_start is no number: correct the file")
     rows, steps = [], 0
     for place, row in reading.table(path, text, first_line=2):
         length = reading.whole(place, "l", reading.column(place, row, "l"))
         steps += length
         return_ = reading.number(place, "r", reading.column(place, row, "r"))
-        rows.append((steps, return_, length, reading.number(place, "t", row.get("t", "0"))))
+        rows.append((steps, return_, length, reading.seconds(place, "t", row.get("t", "0"))))
     return _Monitor(path, env if isinstance(env, str) and env not in ("", "None") else None, float(start), rows)
 
 
