@@ -1,0 +1,103 @@
+"""A database that holds some runs of another and nothing else: what a reader of a paper gets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import ColumnElement, Table, insert, select
+from sqlalchemy.orm import Session
+
+from store import _sqlite
+from store._failures import translated, translated_files
+from store.errors import CannotWrite
+from store.maintenance import _copy_files, _drop_replaced_checkpoints
+from store.models import Base, Run, Selection, Sweep
+from store.session import Database
+
+ROWS = ("tag", "hyperparameter", "episode", "evaluation", "metric", "event")
+"""The tables of which every row of the runs is copied."""
+
+_AT_ONCE = 500  # ids in one statement: within every database's limit on parameters
+_FETCHED = 10_000  # rows fetched and written together
+
+
+def copy(
+    db: Database, run_ids: Sequence[str], target: Path, *, selection: str | None = None, files: bool = False
+) -> None:
+    """Write the runs with these whole ids, and all of their rows, into a new SQLite file.
+
+    Their sweeps come along, and the frozen `selection`, whole; exports do not. Checkpoints only with `files`, which go
+    beside the copy: a checkpoint's row says that its files are there. A run that is being trained is interrupted in the
+    copy, where nobody trains it. The same runs give the same bytes. CannotWrite; the caller removes what a failure
+    leaves.
+    """
+    if target.exists():
+        raise CannotWrite(f"{target} exists already: name another target")
+    with db.connect() as source:
+        with Database.write(str(target)) as made, made.transaction() as session:
+            _copy_rows(source, session, run_ids, selection, files)
+        if files:
+            with translated_files(f"the files of the runs beside {target}"):
+                for run_id in run_ids:
+                    if db.run_folder(run_id).is_dir():
+                        _copy_files(db.run_folder(run_id), made.run_folder(run_id))
+                        (made.run_folder(run_id) / "lock").unlink(missing_ok=True)
+            _drop_replaced_checkpoints(db, target, made.files)
+    with translated_files(f"the copy {target}"):
+        (made.files / "lock").unlink(missing_ok=True)
+        if not any(made.files.iterdir()):
+            made.files.rmdir()
+    _settle(target)
+
+
+def _copy_rows(
+    source: Session, session: Session, run_ids: Sequence[str], selection: str | None, checkpoints: bool
+) -> None:
+    runs, sweeps, pinned = (Base.metadata.tables[model.__tablename__] for model in (Run, Sweep, Selection))
+    found = [dict(row) for part in _selected(source, runs, run_ids, runs.c.id) for row in part]
+    wanted = sorted({run["sweep_id"] for run in found if run["sweep_id"] is not None})
+    for part in _selected(source, sweeps, wanted, sweeps.c.id):
+        session.execute(insert(sweeps), part)
+    for run in found:
+        if run["status"] == "running":
+            run["status"] = "interrupted"
+        session.execute(insert(runs), run)
+    for name in (*ROWS, *(["checkpoint"] if checkpoints else [])):
+        table = Base.metadata.tables[name]
+        for part in _selected(source, table, run_ids, table.c.run_id):
+            session.execute(insert(table), part)
+    if selection is not None:
+        for part in _selected(source, pinned, [selection], pinned.c.name):
+            session.execute(insert(pinned), part)
+
+
+def _selected(
+    source: Session, table: Table, values: Sequence[str], column: ColumnElement[str]
+) -> Iterator[list[dict[str, Any]]]:
+    """The rows whose column has one of these values, in the order of the primary key, a few thousand at a time."""
+    ordered = sorted(set(values))
+    for start in range(0, len(ordered), _AT_ONCE):
+        query = select(table).where(column.in_(ordered[start : start + _AT_ONCE])).order_by(*table.primary_key)
+        rows = source.execute(query, execution_options={"yield_per": _FETCHED})
+        for part in rows.mappings().partitions(_FETCHED):
+            yield [dict(row) for row in part]
+
+
+def _settle(path: Path) -> None:
+    """One file without a write-ahead log, which also a read-only disk may hold, without gaps, and in one order."""
+    with translated(str(path)):
+        connection = _sqlite.connect_writing(path)
+        try:
+            connection.execute("PRAGMA journal_mode = DELETE")
+            # SQLAlchemy makes the indexes of a table in any order.
+            of_ours = "type = 'index' AND sql IS NOT NULL"
+            indexes = connection.execute(f"SELECT name, sql FROM sqlite_master WHERE {of_ours} ORDER BY name").fetchall()
+            for name, _ in indexes:
+                connection.execute(f'DROP INDEX "{name}"')
+            for _, statement in indexes:
+                connection.execute(statement)
+            connection.execute("VACUUM")
+        finally:
+            connection.close()
