@@ -79,3 +79,21 @@ def _like(table: Table, scale: float) -> Callable[[float], str]:
     if table.request.measure.lower_is_better:
         return lambda value: ("-" if value < 0 else "") + steps_text(round(abs(value))) if math.isfinite(value) else "∞"
     return lambda value: number_text(value, scale)
+
+
+def decimals(size: float) -> int:
+    """The digits after the point of a number of this size, so that about four are significant."""
+    return 0 if size >= 1000 else 1 if size >= 100 else 2 if size >= 1 else 4
+
+
+def fixed(value: float, digits: int, *, signed: bool = False) -> str:
+    """`5123.4`, `+12.0`, `∞`; "NaN" where a score is not a number."""
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "∞" if value > 0 else "-∞"
+    text = f"{value:{'+' if signed else ''}.{digits}f}"
+    return text.lstrip("+-") if float(text) == 0 else text
+
+
+def fixed_interval(low: float, high: float, digits: int) -> str:
+    """`[4602, 5645]`; empty where there is none."""
+    return "" if math.isnan(low) else f"[{fixed(low, digits)}, {fixed(high, digits)}]"

@@ -1,16 +1,21 @@
-"""Write a table as LaTeX, CSV, Markdown, HTML or JSON."""
+"""Write a table for a paper: LaTeX, Markdown, HTML, CSV or JSON, its numbers traceable."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dapo_cli import console, options
 from dapo_cli.errors import BadInput
 from dapo_cli.project_file import database_location
+
+if TYPE_CHECKING:
+    from dapo_cli.analysis.exports import Export
+    from dapo_cli.analysis.requests import Request
+    from dapo_cli.analysis.sheets import Style
 
 
 class Format(StrEnum):
@@ -23,6 +28,14 @@ class Format(StrEnum):
     JSON = "json"
 
 
+class Spread(StrEnum):
+    """What stands beside a value."""
+
+    INTERVAL = "interval"
+    STD = "std"
+    NONE = "none"
+
+
 def table(
     rows: Annotated[str, typer.Option(metavar="KEYS", help="Keys of the rows, separated by commas.")] = "algo",
     cols: Annotated[str, typer.Option(metavar="KEYS", help="Keys of the columns.")] = "env",
@@ -31,36 +44,99 @@ def table(
     ] = Format.MARKDOWN,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write to a file instead of standard output.", show_default=False),
+        typer.Option(metavar="FILE", help="Write to a file, and record what is behind every cell.", show_default=False),
     ] = None,
+    spread: Annotated[
+        Spread, typer.Option(metavar="SPREAD", help="Beside a value: its 95 % interval, the runs' std, or none.")
+    ] = Spread.INTERVAL,
+    digits: Annotated[
+        int | None, typer.Option(metavar="N", min=0, max=9, help="Digits after the point; else by each column's size.")
+    ] = None,
+    hyperparameters: Annotated[
+        bool, typer.Option("--hyperparameters", help="The settings of these runs instead, shared and changed.")
+    ] = False,
     where: options.Where = None,
+    tags: options.Tags = None,
+    sweep: options.Sweep = None,
+    selection: options.Frozen = None,
+    tuning: options.Tuning = False,
+    unfinished: options.Unfinished = False,
+    measure: options.Measure = "final",
+    stat: options.Stat = "mean",
+    normalise: options.Normalise = None,
+    references: options.References = None,
+    base: options.Base = None,
+    vary: options.Vary = "",
+    equivalent: options.Equivalent = None,
+    allow: options.Allow = "",
+    strict: options.Strict = False,
+    resamples: options.Resamples = 10_000,
+    seed: options.ResamplingSeed = 0,
     db: options.Db = None,
 ) -> None:
-    """Write a table of final returns: mean ± standard deviation over the completed runs of each cell.
+    """Write a table for a paper: a statistic of the runs' scores, with its interval.
 
-    Keys are algo, env, tag, every other column of the table run, and every hyperparameter. LaTeX needs the package
-    booktabs. CSV and JSON have one line or object a cell, with n, mean, std and the 95 % interval in full precision.
+    Keys are algo, env, tag, every other column of the table run, and every hyperparameter. Bold is what is not
+    distinguishable from the best of its column. Every cell has a key: dapo why KEY says where its number comes from, and
+    dapo verify FILE whether it still is what the runs say.
     """
-    from dapo_cli.analysis import selection, tables, writers
+    request, style = asked(locals())
+    from dapo_cli.analysis import exports
     from store.session import Database
 
-    row_keys, col_keys = options.keys("--rows", rows), options.keys("--cols", cols)
-    if not row_keys:
-        raise BadInput("--rows: name at least one key, such as algo")
-    if shared := sorted(set(row_keys) & set(col_keys)):
-        raise BadInput(f"{shared[0]} is both in --rows and in --cols: name it in one of them")
-    with Database.read(database_location(db)) as database:
-        chosen = selection.select(database, where)
-    if not chosen.runs:
-        left_out = "".join(f" ({note})" for note in chosen.notes())
-        raise BadInput(f"no completed run to tabulate{left_out}: see what there is with dapo runs")
-    chosen.check_keys("--rows and --cols", [*row_keys, *col_keys])
-    result = tables.pivot(chosen, rows=row_keys, cols=col_keys)
-    text = writers.FORMATS[format_](result)
+    location = database_location(db)
+    with Database.read(location) as database:
+        made = exports.make(database, request, style)
     if out is None:
-        console.write(text)
+        console.write(made.text)
     else:
-        writers.write_aside(out, text)
+        from dapo_cli.files import write_files
+
+        write_files({out: made.text.encode("utf-8", "backslashreplace")})
         console.info(f"wrote {out}")
-    for note in result.notes("--rows or --cols"):
-        console.info(note)
+        _record(location, made, out)
+    for line in made.table.notes:
+        console.info(line)
+
+
+def _record(location: str, made: Export, out: Path) -> None:
+    """Enter the export into the database, so that `dapo why KEY` finds it without the file."""
+    from store import exports
+    from store.errors import StoreError
+    from store.session import Database
+
+    sheet = made.sheet
+    try:
+        with Database.write(location) as database:
+            exports.record(database, sheet.export, sheet.command, made.definition)
+    except StoreError as error:
+        console.info(f"{error}; the key {sheet.export} is known by the file only: dapo why {sheet.export} {out}")
+
+
+def asked(values: dict[str, Any]) -> tuple[Request, Style]:
+    """What the values of the options ask for: option -> value; raises BadInput."""
+    from dapo_cli.analysis import measures
+    from dapo_cli.analysis.requests import Request
+    from dapo_cli.analysis.sheets import Style
+
+    vary = tuple(options.keys("--vary", values["vary"]))
+    request = Request(
+        choice=options.choice(
+            *(values[name] for name in ("where", "tags", "sweep", "selection", "tuning", "unfinished"))
+        ),
+        rows=tuple(options.keys("--rows", values["rows"])),
+        cols=tuple(options.keys("--cols", values["cols"])),
+        measure=measures.parse(values["measure"]),
+        statistic=options.statistic(values["stat"]),
+        normalise=values["normalise"],
+        references=values["references"],
+        base=values["base"],
+        vary=vary,
+        equivalent=values["equivalent"],
+        allow=tuple(options.keys("--allow", values["allow"])),
+        strict=values["strict"],
+        resamples=values["resamples"],
+        seed=values["seed"],
+    )
+    format_, spread = str(values["format_"].value), str(values["spread"].value)
+    return request, Style(format_, spread, values["digits"], values["hyperparameters"])

@@ -1,0 +1,41 @@
+"""A table made whole: selected, computed, written as text, and what is behind every cell of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from dapo_cli.analysis import sheets, tables
+from dapo_cli.analysis.requests import Request
+from dapo_cli.analysis.sheets import Sheet, Style
+from dapo_cli.analysis.tables import Table
+from dapo_cli.analysis.writers import FORMATS
+from dapo_cli.errors import BadInput
+
+if TYPE_CHECKING:
+    from store.session import Database
+
+
+class Export(NamedTuple):
+    """`text` is the file's content; `definition` what is to be known of it later, as JSON takes it."""
+
+    table: Table
+    sheet: Sheet
+    text: str
+    definition: dict[str, Any]
+
+
+def make(database: Database, request: Request, style: Style) -> Export:
+    """The table that a request and a style ask for; raises BadInput, also where no run counts, and StoreError."""
+    from dapo_cli.analysis.traces import definition
+
+    table = tables.build(database, request)
+    if not table.counts:
+        told = "".join(f" ({note})" for note in table.notes)
+        raise BadInput(f"no run to tabulate{told}: see what there is with dapo runs")
+    if style.hyperparameters:
+        from dapo_cli.analysis.hyperparameter_table import hyperparameter_sheet
+
+        sheet = hyperparameter_sheet(database, table, style)
+    else:
+        sheet = sheets.results(table, style)
+    return Export(table, sheet, FORMATS[style.format](sheet), definition(table, sheet))

@@ -1,0 +1,164 @@
+"""A sheet as a LaTeX table in the style of booktabs, its numbers aligned by siunitx (versions 2 and 3)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from dapo_cli.analysis.sheets import Entry, Part, Sheet
+from dapo_cli.analysis.writers import tex
+from dapo_cli.analysis.writers.layout import head, lines, tail
+
+_SIZES = ((74, r"\small"), (84, r"\footnotesize"), (100, r"\scriptsize"))
+"""How many digits, blanks between columns counted in, a line of 345 pt holds in a font: the text width of `article`."""
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
+
+
+def latex(sheet: Sheet) -> str:
+    """A `table` with its caption; the first comment names the packages that it needs, and nothing else is needed.
+
+    What is too wide for a page is set as blocks, one below the other. The caption stands outside the comments that
+    make the table traceable: it may be reworded.
+    """
+    blocks = sheet.blocks or (_width(sheet, blocks=False) > _SIZES[1][0] and not sheet.sections)
+    width = _width(sheet, blocks=blocks)
+    size = next((name for limit, name in _SIZES if width <= limit), _SIZES[-1][1])
+    parts = [part for _ in (sheet.cols if not blocks else [""]) for part in sheet.parts]
+    used = _columns(sheet, parts, blocks=blocks)
+    body = [*_header(sheet, blocks=blocks), r"\midrule", *_rows(sheet, len(used) + len(sheet.headings), blocks=blocks)]
+    escape = lambda words: tex.text(words, sheet.symbols)  # noqa: E731
+    return (
+        "\n".join(
+            [
+                r"% Needs in the preamble: \usepackage{booktabs} \usepackage{siunitx}",
+                r"\begin{table}",
+                r"\centering",
+                rf"\caption{{{escape(sheet.caption)}}}",
+                *(f"% {line}" for line in head(sheet, "latex", escape, blocks=blocks)),
+                size,
+                r"\setlength{\tabcolsep}{4pt}",
+                r"\sisetup{detect-weight,detect-inline-weight=math}",
+                rf"\begin{{tabular}}{{@{{}}{'l' * len(sheet.headings)}{''.join(used)}@{{}}}}",
+                r"\toprule",
+                *body,
+                r"\bottomrule",
+                r"\end{tabular}",
+                *_below(sheet),
+                f"% {tail(sheet)}",
+                r"\end{table}",
+            ]
+        )
+        + "\n"
+    )
+
+
+def _columns(sheet: Sheet, parts: Sequence[Part], *, blocks: bool) -> list[str]:
+    """The kind of each column."""
+    used = []
+    for index, part in enumerate(parts):
+        place = index % len(sheet.parts)
+        column = None if blocks else index // len(sheet.parts) + 1
+        texts = [entry.texts[place] for (_, c), entry in sheet.entries.items() if column in (None, c)]
+        if part.kind == "number":
+            used.append(_aligned(texts))
+        else:
+            kinds = {"spread": r"@{\;}r", "marks": "@{}l"}
+            used.append(kinds.get(part.kind, "l" if part.title == "verdict" else "r"))
+    return used
+
+
+def _aligned(texts: Iterable[str]) -> str:
+    """An S column with room for these numbers; a column of text if none of them is one."""
+    numbers = [match[0] for words in texts if (match := _NUMBER.fullmatch(words))]
+    if not numbers:
+        return "r"
+    sign = "+" if any(words[0] == "+" for words in numbers) else "-" if any(w[0] == "-" for w in numbers) else ""
+    whole = max(len(words.lstrip("+-").partition(".")[0]) for words in numbers)
+    after = max(len(words.partition(".")[2]) for words in numbers)
+    return f"S[table-format={sign}{whole}.{after}]"
+
+
+def _header(sheet: Sheet, *, blocks: bool) -> list[str]:
+    labels = [tex.text(heading, sheet.symbols) for heading in sheet.headings]
+    if blocks:
+        return [_row([*labels, *(_title(part) for part in sheet.parts)])]
+    each = len(sheet.parts)
+    heads = [rf"\multicolumn{{{each}}}{{c}}{{{tex.text(col, sheet.symbols)}}}" for col in sheet.cols]
+    first = _row([*labels, *heads])
+    if all(part.kind in ("number", "spread", "marks") for part in sheet.parts):
+        return [first]
+    starts = [len(labels) + 1 + index * each for index in range(len(sheet.cols))]
+    rules = "".join(rf"\cmidrule(lr){{{start}-{start + each - 1}}}" for start in starts)
+    return [first, rules, _row([*([""] * len(labels)), *(_title(part) for _ in sheet.cols for part in sheet.parts)])]
+
+
+def _title(part: Part) -> str:
+    title = "$n$" if part.title == "n" else "$p$" if part.title == "p" else tex.text(part.title)
+    return rf"\multicolumn{{1}}{{{'l' if part.kind == 'text' and part.title == 'verdict' else 'c'}}}{{{title}}}"
+
+
+def _rows(sheet: Sheet, width: int, *, blocks: bool) -> list[str]:
+    rows: list[str] = []
+    section = ""
+    for line in lines(sheet, blocks=blocks):
+        if line.section != section:
+            section = line.section
+            rows += [r"\addlinespace"] * bool(rows)
+            rows.append(_row([rf"\multicolumn{{{width}}}{{@{{}}l}}{{\emph{{{tex.text(section, sheet.symbols)}}}}}"]))
+        labels = [tex.text(label, sheet.symbols) for label in line.labels]
+        cells: list[str] = []
+        for at in line.cells:
+            cells += _cell(sheet, sheet.entries[at] if at else None)
+        rows.append(_row([*labels, *cells]))
+    return rows
+
+
+def _cell(sheet: Sheet, entry: Entry | None) -> list[str]:
+    if entry is None:
+        return ["{--}", *[""] * (len(sheet.parts) - 1)]
+    if entry.spans:
+        return [rf"\multicolumn{{{len(sheet.cols)}}}{{c}}{{{tex.text(entry.texts[0])}}}"]
+    done = []
+    for part, words in zip(sheet.parts, entry.texts, strict=True):
+        if part.kind == "number":
+            bold = r"\bfseries " if entry.bold and not done else ""
+            done.append(f"{bold}{words}" if _NUMBER.fullmatch(words) else f"{{{bold}{tex.number(words)}}}")
+        elif part.kind == "spread":
+            done.append(tex.number(words))
+        elif part.kind == "marks":
+            done.append(rf"\textsuperscript{{{words}}}" if words else "")
+        else:
+            done.append(tex.text(words))
+    return [words.replace("–", "--") for words in done]
+
+
+def _below(sheet: Sheet) -> list[str]:
+    if not sheet.below:
+        return []
+    told = [r"\par\smallskip", r"\begin{minipage}{\linewidth}\footnotesize\raggedright"]
+    for words in sheet.below:
+        mark, colon, rest = words.partition(": ")
+        note = colon and re.fullmatch("[a-z]{1,2}", mark)
+        told.append((rf"\textsuperscript{{{mark}}}\,{tex.text(rest)}" if note else tex.text(words)) + r"\par")
+    return [*told, r"\end{minipage}"]
+
+
+def _row(cells: list[str]) -> str:
+    return " & ".join(cells) + r" \\"
+
+
+def _width(sheet: Sheet, *, blocks: bool) -> float:
+    """About how many digits a line is wide, the gaps between columns counted in."""
+    labels = [max(map(len, column)) for column in zip(sheet.headings, *sheet.rows, strict=True)]
+    groups: list[list[Entry]] = [list(sheet.entries.values())]
+    if not blocks:
+        groups = [[e for (_, c), e in sheet.entries.items() if c == col] for col in range(1, len(sheet.cols) + 1)]
+    width = sum(labels) + 1.6 * len(labels)
+    for index, group in enumerate(groups):
+        texts = zip(*(entry.texts for entry in group), strict=True)
+        own = sum(
+            0.85 * max(map(len, column)) + (0.6 if part.kind == "spread" else 1.6)
+            for part, column in zip(sheet.parts, texts, strict=True)
+        )
+        width += own if blocks else max(own, len(sheet.cols[index]) + 1.6)
+    return width
