@@ -11,10 +11,11 @@ from torch import Tensor
 from torch.func import grad_and_value
 
 from algorithms._critic import Critics
+from algorithms._finite import Factored, FiniteCritics
 from algorithms._hyperparameters import Hyperparameters
 from algorithms._optim import adam_init, adam_step
-from algorithms._policies import Draw, Gaussian, TanhGaussian
-from algorithms._types import Batch, Metrics, Spaces
+from algorithms._policies import TanhGaussian
+from algorithms._types import Batch, Distribution, Draw, Metrics, Policy, Spaces
 
 
 @dataclass(frozen=True)
@@ -23,16 +24,19 @@ class ActorCritic:
 
     config: Any  # an algorithm's Config
     spaces: Spaces
-    policy: TanhGaussian
-    critic: Critics
+    policy: Policy
+    critic: Critics | FiniteCritics
 
     @classmethod
     def build(cls, config: Hyperparameters, spaces: Spaces) -> ActorCritic:
         """Networks as the hyperparameters say. `config` is resolved for these spaces."""
         network = (config.hidden_sizes, config.activation, config.layer_norm)
+        critics = (config.critics, config.critic_reduction)
+        if spaces.choices:
+            policy: Policy = Factored.build(spaces, *network, config.mirror_map())
+            return cls(config.resolved(spaces), spaces, policy, FiniteCritics.build(spaces, *network, *critics))
         policy = TanhGaussian.build(spaces, *network)
-        critic = Critics.build(spaces, *network, config.critics, config.critic_reduction)
-        return cls(config.resolved(spaces), spaces, policy, critic)
+        return cls(config.resolved(spaces), spaces, policy, Critics.build(spaces, *network, *critics))
 
     def init(self, generator: torch.Generator) -> dict[str, Any]:
         """The fields that every algorithm's state has, by name."""
@@ -56,10 +60,10 @@ class ActorCritic:
         return tau
 
 
-Regulariser = Callable[[ActorCritic, Gaussian, Draw], Tensor]
+Regulariser = Callable[[ActorCritic, Distribution, Draw], Tensor]
 
 
-def negative_entropy(model: ActorCritic, pi: Gaussian, draw: Draw) -> Tensor:  # noqa: ARG001
+def negative_entropy(model: ActorCritic, pi: Distribution, draw: Draw) -> Tensor:  # noqa: ARG001
     """Φ(π_s) = E_{a~π} log π(a|s), (B,), from the draw. Another mirror map's Φ may be a closed form of π."""
     return model.policy.expectation(draw, draw.log_prob)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -39,10 +39,12 @@ class Critics:
         return values.amin(0) if self.reduction == "min" else values.mean(0)
 
     def of_draw(self, parameters: Tensor, observation: Tensor, draw: Draw) -> Tensor:
-        """The critics' joint value (B,) of the actions of a draw."""
-        return self.joint(parameters, observation, draw.action)
+        """The critics' joint value (B,) of the actions of a draw, or (K, B) of K at each of the observations (B, S)."""
+        if draw.action.ndim == observation.ndim:
+            return self.joint(parameters, observation, draw.action)
+        many = observation.repeat(len(draw.action), 1)
+        return self.joint(parameters, many, draw.action.flatten(0, 1)).view(draw.log_prob.shape)
 
-    def of_draws(self, parameters: Tensor, observation: Tensor, draws: Draw) -> Tensor:
-        """The critics' joint values (K, B) of K actions for each of the observations (B, S)."""
-        many = observation.repeat(len(draws.action), 1)
-        return self.joint(parameters, many, draws.action.flatten(0, 1)).view(draws.log_prob.shape)
+    def single(self) -> Critics:
+        """One network like one of these critics, for another function of state and action."""
+        return Critics(replace(self.network, copies=1), "first")

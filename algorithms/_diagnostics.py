@@ -5,7 +5,6 @@ Symbols: f the dual vector that stands for the policy π^θ, y = (1 - β) f^k + 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -14,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from algorithms._actor_critic import ActorCritic, Regulariser
-from algorithms._policies import Draw, Gaussian
-from algorithms._types import Batch, Metrics
+from algorithms._policies import Gaussian
+from algorithms._types import Batch, Draw, Metrics
 
 GRID_STATES, GRID_ACTIONS, GRID_POINTS = 4, 2, 33  # more of them would cost a run more than 1 %
 OldDual = Callable[[Tensor, Draw], Tensor]
@@ -33,20 +32,21 @@ def dual_errors(
 ) -> Metrics:
     """For the negative entropy, where f = log π^θ and f^k = log π^k unless `old_dual` gives another, in units of 1.
 
-    `divergence` is KL(π^θ ‖ π̂) = D_Φ(π^θ, π̂), the normaliser of π̂ by importance sampling from π^θ: a lower bound
-    in expectation. `dual_error` is ½ Var_{a~π^θ}[f - y], the squared error modulo the constant per state that no policy
-    sees. `kl_old` is KL(π^θ ‖ π^k). Means over the states s (B, S); noise (K, B, A).
+    `divergence` is KL(π^θ ‖ π̂) = D_Φ(π^θ, π̂); of continuous actions the normaliser of π̂ is by importance sampling
+    from π^θ, which makes it a lower bound in expectation. `dual_error` is ½ Var_{a~π^θ}[f - y], the squared error
+    modulo the constant per state that no policy sees. `kl_old` is KL(π^θ ‖ π^k). Means over the states s (B, S); noise
+    (K, B, A).
     """
     policy = model.policy
     pi, old = policy.distribution(state.actor, s), policy.distribution(old_actor, s)
     draws = policy.draw(pi, noise)
-    f_k = policy.log_prob(old, draws.pre_tanh) if old_dual is None else old_dual(s, draws)
-    y = (1 - beta) * f_k + beta * model.critic.of_draws(state.critic, s, draws) / tau
-    x = draws.log_prob - y  # (K, B)
-    divergence = x.mean(0) + torch.logsumexp(-x, 0) - math.log(len(x))
+    f_k = policy.log_prob_of(old, draws) if old_dual is None else old_dual(s, draws)
+    y = (1 - beta) * f_k + beta * model.critic.of_draw(state.critic, s, draws) / tau
+    x = draws.log_prob - y
+    divergence = policy.mean(draws, x) + policy.log_mean_exp(draws, -x)
     return {
         "divergence": divergence.mean(),
-        "dual_error": 0.5 * x.var(0).mean(),
+        "dual_error": 0.5 * policy.variance(draws, x).mean(),
         "kl_old": policy.kl(pi, old).mean(),
     }
 
@@ -60,7 +60,8 @@ def l2_errors(
     computed on a grid, for a few of the states. `divergence` is ½ Σ_i ‖π^θ_i - π̂_i‖², `dual_error` the conjugate's
     Bregman divergence D_{Φ*}(y, f) = Φ*(y) + Φ(π^θ) - ⟨y, π^θ⟩, `kl_old` KL(π^θ ‖ π^k).
     """
-    policy, s, noise = model.policy, s[:GRID_STATES], noise[:GRID_ACTIONS, :GRID_STATES]
+    policy: Any = model.policy  # a tanh-Gaussian
+    s, noise = s[:GRID_STATES], noise[:GRID_ACTIONS, :GRID_STATES]
     (K, B, A), critic = noise.shape, model.critic
     pi, old = policy.distribution(state.actor, s), policy.distribution(old_actor, s)
     u = _grid(pi, old)  # (G, B, A), ascending
@@ -113,7 +114,7 @@ def q_overestimation(
     pi = model.policy.distribution(state.actor, s2)
     draw = model.policy.draw(pi, noise)
     phi = model.temperature(state, c) * regulariser(model, pi, draw)
-    G = model.critic.of_draw(state.critic, s2, draw)[-1].item()
+    G = model.policy.expectation(draw, model.critic.of_draw(state.critic, s2, draw))[-1].item()
     soft_returns = []
     for reward, discount, regularisation in zip(
         *((x.tolist()[::-1]) for x in (r, c.gamma * bootstrap, phi)), strict=True

@@ -8,7 +8,6 @@ away).
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -17,14 +16,14 @@ from torch import Tensor
 from torch.func import grad_and_value
 
 from algorithms._actor_critic import ActorCritic, temperature_step
+from algorithms._critic import Critics
 from algorithms._diagnostics import dual_errors
+from algorithms._finite import FiniteCritics
 from algorithms._hyperparameters import Hyperparameters, hyperparameter
-from algorithms._networks import MLP
 from algorithms._optim import Adam, adam_init, adam_step
-from algorithms._policies import Draw
-from algorithms._types import Batch, Metrics
+from algorithms._types import Batch, Draw, Metrics
 
-OldDual = Callable[[Tensor, Tensor, Tensor], Tensor]  # (s, a, u), a = tanh u -> (B,), in reward units
+OldDual = Callable[[Tensor, Draw], Tensor]  # (s, draw) -> values of the draw, in reward units
 
 
 class DualNetworkConfig(Hyperparameters):
@@ -56,41 +55,26 @@ class State(NamedTuple):
 def init(model: ActorCritic, generator: torch.Generator) -> State:
     """Fresh networks; the old ones are the first ones."""
     core = model.init(generator)
-    dual = network(model).init(generator)
+    dual = network(model).network.init(generator)
     old = {"old_actor": core["actor"].clone(), "old_dual": dual.clone()}
     return State(**core, dual=dual, dual_adam=adam_init(dual), **old)
 
 
-def network(model: ActorCritic) -> MLP:
-    """A network like one critic."""
-    return dataclasses.replace(model.critic.network, copies=1)
-
-
-def of_action(model: ActorCritic, dual: Tensor, s: Tensor, a: Tensor) -> Tensor:
-    """g_ω(s, a), (B,)."""
-    g: Tensor = network(model)(dual, torch.cat([s, a], dim=-1))
-    return g.squeeze(-1)
-
-
-def of_draws(model: ActorCritic, dual: Tensor, s: Tensor, draws: Draw) -> Tensor:
-    """g_ω, (K, B), of K actions for each of the observations (B, S)."""
-    many = s.repeat(len(draws.action), 1)
-    g = of_action(model, dual, many, draws.action.flatten(0, 1))
-    return g.view(draws.log_prob.shape)
+def network(model: ActorCritic) -> Critics | FiniteCritics:
+    """g, a network like one critic."""
+    return model.critic.single()
 
 
 def dual_step(
     model: ActorCritic, state: State, batch: Batch, noise: Tensor, c: Any, old_dual: OldDual
 ) -> tuple[State, Metrics]:
     """One step on E_{s, a~v}[(g_ω - (1-β) g^k - β Q)²], v half actions of the replay and half of π^k's [R]."""
-    s, half = batch.observation, len(batch.observation) // 2
-    drawn = model.policy.draw(model.policy.distribution(state.old_actor, s[half:]), noise[1][half:])
-    a = torch.cat([batch.action[:half], drawn.action])
-    u = torch.cat([model.policy.pre_tanh(batch.action[:half]), drawn.pre_tanh])  # tanh has rounded that of a drawn one
-    y: Tensor = (1 - c.beta) * old_dual(s, a, u) + c.beta * model.critic.joint(state.critic, s, a)  # (B,)
+    s, g = batch.observation, network(model)
+    draw = model.policy.behaviour(model.policy.distribution(state.old_actor, s), batch.action, noise[1])
+    y = (1 - c.beta) * old_dual(s, draw) + c.beta * model.critic.of_draw(state.critic, s, draw)
 
     def loss(dual: Tensor) -> Tensor:
-        return ((of_action(model, dual, s, a) - y) ** 2).mean()
+        return model.policy.expectation(draw, (g.of_draw(dual, s, draw) - y) ** 2).mean()
 
     gradient, value = grad_and_value(loss)(state.dual)
     dual, adam = adam_step(state.dual, gradient, state.dual_adam, c.learning_rate)
@@ -103,7 +87,8 @@ def projection_loss(
 ) -> tuple[Tensor, Draw]:
     """E_s E_{a~π^θ}[τ ℓ_θ - g_ω(s, a)]: up to a constant, τ times the KL to the policy that g_ω stands for."""
     draw = model.policy.draw(model.policy.distribution(actor, s), noise)
-    return (tau * draw.log_prob - of_action(model, dual, s, draw.action)).mean(), draw
+    g = network(model).of_draw(dual, s, draw)
+    return model.policy.expectation(draw, tau * draw.log_prob - g).mean(), draw
 
 
 def projection_step(model: ActorCritic, state: State, batch: Batch, noise: Tensor, c: Any) -> tuple[State, Metrics]:
@@ -115,7 +100,7 @@ def projection_step(model: ActorCritic, state: State, batch: Batch, noise: Tenso
 
     gradient, (value, draw) = grad_and_value(loss, has_aux=True)(state.actor)
     actor, adam = adam_step(state.actor, gradient, state.actor_adam, c.learning_rate)
-    entropy = -draw.log_prob.mean()
+    entropy = -model.policy.expectation(draw, draw.log_prob).mean()
     new = state._replace(actor=actor, actor_adam=adam)
     new, metrics = temperature_step(model, new, -entropy, -c.target_entropy, c)
     return new, {"actor_loss": value, "entropy": entropy, "eta": c.beta / (tau * (1 - c.beta)), **metrics}
@@ -133,15 +118,15 @@ def dual_network_errors(
     s: Tensor,
     noise: Tensor,
     c: Any,
-    old_dual: Callable[[Tensor, Draw], Tensor],
+    old_dual: OldDual,
 ) -> Metrics:
     """`dual_errors` of the policy, and `network_error`: ½ Var_{a~π^θ}[(g_ω - (1-β) g^k - β Q)/τ], the fit's own error.
 
-    `old_dual` gives g^k, (K, B), of drawn actions, in reward units.
+    `old_dual` gives g^k of drawn actions, in reward units.
     """
     tau = model.temperature(state, c)
     draws = model.policy.draw(model.policy.distribution(state.actor, s), noise)
-    y = (1 - c.beta) * old_dual(s, draws) + c.beta * model.critic.of_draws(state.critic, s, draws)
-    x = (of_draws(model, state.dual, s, draws) - y) / tau
+    y = (1 - c.beta) * old_dual(s, draws) + c.beta * model.critic.of_draw(state.critic, s, draws)
+    x = (network(model).of_draw(state.dual, s, draws) - y) / tau
     errors = dual_errors(model, state, old_actor, s, noise, tau, c.beta, lambda s, draws: old_dual(s, draws) / tau)
-    return {**errors, "network_error": 0.5 * x.var(0).mean()}
+    return {**errors, "network_error": 0.5 * model.policy.variance(draws, x).mean()}

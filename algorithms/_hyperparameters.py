@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import collections
+import math
 from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
+from algorithms._mirror_maps import MirrorMap, NegativeEntropy
 from algorithms._types import Spaces
 
 Positive = Annotated[float, Field(gt=0)]
@@ -39,8 +41,12 @@ class Hyperparameters(BaseModel):
     initial_temperature: float = hyperparameter(0.2, "where an automatic temperature begins", "τ₀", gt=0)
     target_entropy: float | Literal["auto"] = hyperparameter(
         "auto",
-        "entropy in nats that an automatic temperature aims at; auto: minus the dimensions of the action",
+        "entropy in nats that an automatic temperature aims at; auto: minus the dimensions of the action, or half of "
+        "the largest entropy of finite actions",
         "H̄",
+    )
+    bins: Literal[0] | Annotated[int, Field(ge=2, le=1001)] = hyperparameter(
+        0, "choices into which each coordinate of a continuous action is cut; 0: none, the action stays continuous", "n"
     )
     critic_updates_per_step: int = hyperparameter(1, "gradient steps on the critics per environment step", ge=0)
     actor_updates_per_step: int = hyperparameter(
@@ -55,13 +61,21 @@ class Hyperparameters(BaseModel):
     critic_reduction: Literal["min", "mean"] = hyperparameter("min", "how the critics' values become one")
 
     def resolved(self, spaces: Spaces) -> Hyperparameters:
-        """The same with every word that stands for a number known by now replaced by that number."""
+        """The same with every word that stands for a number known by now replaced by that number.
+
+        Raises ValueError, of one line that names the remedy, where an algorithm cannot do what these spaces need.
+        """
         numbers: dict[str, float] = {}
         if self.target_entropy == "auto":
-            numbers["target_entropy"] = -float(spaces.action)
+            largest = spaces.action * math.log(spaces.choices) if spaces.choices else 0.0
+            numbers["target_entropy"] = 0.5 * largest if spaces.choices else -float(spaces.action)
         if self.critic_learning_rate == "same":
             numbers["critic_learning_rate"] = self.learning_rate
         return self.model_copy(update=numbers)
+
+    def mirror_map(self) -> MirrorMap:
+        """Φ of a policy over finite actions."""
+        return NegativeEntropy()
 
 
 def coefficients(config: Hyperparameters, device: torch.device | str = "cpu") -> Any:

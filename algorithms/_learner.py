@@ -90,17 +90,14 @@ class Learner:
         self.state = moved(self.state)
 
     def act(self, observation: NDArray[Any]) -> NDArray[Any]:
-        """An exploring action (A,) in [-1, 1]: uniform before the first update, then drawn from the policy."""
+        """An exploring action (A,): uniform before the first update, then drawn from the policy."""
         if not self.updating and not self.actor_updates:
-            return self.act_generator.uniform(-1, 1, self.model.spaces.action).astype(np.float32)
+            return self.model.policy.explore(self.act_generator)
         return self.policy_action(observation, self.act_generator)
 
     def policy_action(self, observation: NDArray[Any], generator: np.random.Generator | None = None) -> NDArray[Any]:
-        """An action (A,) drawn from the policy with this generator; without one, the policy's mean action."""
-        noise = np.zeros(self._noise_shape[-1], np.float32)
-        if generator is not None:
-            generator.standard_normal(out=noise, dtype=np.float32)
-        return self.model.policy.act(self._actor_weights(), observation.astype(np.float32), noise)
+        """An action (A,) drawn from the policy with this generator; without one, its mean or its likeliest action."""
+        return self.model.policy.act(self._actor_weights(), observation.astype(np.float32), generator)
 
     def _actor_weights(self) -> dict[str, NDArray[Any]]:
         """The policy's weights as arrays: on the CPU views into the state's buffers, made once."""

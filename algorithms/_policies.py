@@ -30,7 +30,7 @@ class Gaussian(NamedTuple):
 
 
 class Draw(NamedTuple):
-    """Actions drawn at each state, with what a loss needs to know of them."""
+    """Actions drawn at each state, with what a loss needs to know of them; K of them: each with a leading axis K."""
 
     action: Tensor  # (B, A), in [-1, 1]
     log_prob: Tensor  # (B,), in action coordinates
@@ -53,16 +53,37 @@ class TanhGaussian:
         mean, raw = self.network(parameters, observation).chunk(2, dim=-1)
         return Gaussian(mean, LOG_STD_MIN + 0.5 * (LOG_STD_MAX - LOG_STD_MIN) * (torch.tanh(raw) + 1))
 
-    def act(self, weights: dict[str, NDArray[Any]], observation: NDArray[Any], noise: NDArray[Any]) -> NDArray[Any]:
-        """The action (A,) for one observation (S,) and standard normal noise (A,); zero noise gives the mean action."""
+    def explore(self, generator: np.random.Generator) -> NDArray[np.float32]:
+        """A uniformly random action (A,)."""
+        return generator.uniform(-1, 1, self.network.sizes[-1] // 2).astype(np.float32)
+
+    def act(
+        self, weights: dict[str, NDArray[Any]], observation: NDArray[Any], generator: np.random.Generator | None
+    ) -> NDArray[np.float32]:
+        """The action (A,) for one observation (S,), drawn by the generator; without one the mean action tanh(μ)."""
         mean, raw = np.split(self.network.of_one(weights, observation), 2)
+        if generator is None:
+            return np.tanh(mean)  # type: ignore[no-any-return]
         log_std = LOG_STD_MIN + 0.5 * (LOG_STD_MAX - LOG_STD_MIN) * (np.tanh(raw) + 1)
+        noise = generator.standard_normal(mean.shape, dtype=np.float32)
         return np.tanh(mean + np.exp(log_std) * noise)  # type: ignore[no-any-return]
 
     def draw(self, pi: Gaussian, noise: Tensor) -> Draw:
-        """Reparameterised actions from standard normal noise (B, A)."""
+        """Reparameterised actions from standard normal noise (B, A) or (K, B, A)."""
         u = pi.mean + pi.log_std.exp() * noise
         return Draw(torch.tanh(u), self.log_prob(pi, u), u)
+
+    def behaviour(self, pi: Gaussian, action: Tensor, noise: Tensor) -> Draw:
+        """The first half of the actions (B, A) as they are, the others drawn from π."""
+        half = len(action) // 2
+        drawn = self.draw(pi, noise)
+        # The tanh has rounded the action of a draw: its own pre-tanh value is the better one.
+        u = torch.cat([self.pre_tanh(action[:half]), drawn.pre_tanh[half:]])
+        return Draw(torch.cat([action[:half], drawn.action[half:]]), self.log_prob(pi, u), u)
+
+    def log_prob_of(self, pi: Gaussian, draw: Draw) -> Tensor:
+        """log π(a|s) of the actions of a draw."""
+        return self.log_prob(pi, draw.pre_tanh)
 
     def log_prob(self, pi: Gaussian, u: Tensor) -> Tensor:
         """log π(tanh u | s), (B,)."""
@@ -94,8 +115,24 @@ class TanhGaussian:
         return normal + F.softplus(log_cosh + 2 * v) - math.log(2)
 
     def expectation(self, draw: Draw, values: Tensor) -> Tensor:  # noqa: ARG002
-        """E_{a~π} of values (B,) at the drawn actions: one reparameterised sample each. Finite actions sum instead."""
+        """E_{a~π} of values (B,) at the drawn actions: one reparameterised sample each."""
         return values
+
+    def mean(self, draws: Draw, values: Tensor) -> Tensor:  # noqa: ARG002
+        """The mean of values (K, B) over the draws, (B,)."""
+        return values.mean(0)
+
+    def variance(self, draws: Draw, values: Tensor) -> Tensor:  # noqa: ARG002
+        """The sample variance of values (K, B) over the draws, (B,)."""
+        return values.var(0)
+
+    def log_mean_exp(self, draws: Draw, values: Tensor) -> Tensor:  # noqa: ARG002
+        """log of the mean of exp(values) over the draws, (B,)."""
+        return torch.logsumexp(values, 0) - math.log(len(values))
+
+    def tilted_mean(self, draws: Draw, log_weights: Tensor, values: Tensor) -> Tensor:  # noqa: ARG002
+        """Σ_i w_i values_i with self-normalised weights w ∝ exp(log_weights), over the draws, (B,)."""
+        return (torch.softmax(log_weights, 0) * values).sum(0)
 
     def kl(self, p: Gaussian, q: Gaussian) -> Tensor:
         """KL(p ‖ q), (B,): of the Gaussians, since both pass through the same tanh."""

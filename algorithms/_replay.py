@@ -33,7 +33,7 @@ class Replay:
         bootstrap: bool,
     ) -> None:
         """Appends one transition, in place of the oldest if the ring is full."""
-        S, A = self._spaces
+        S, A = self._spaces.observation, self._spaces.action
         slot = self.total % self.capacity
         row = self._staged if self._host is None else self._host[slot]
         row[:S] = observation

@@ -1,7 +1,7 @@
 """The values that pass between the training loop and an algorithm, and what a module must offer to be an algorithm.
 
-Shapes, here and in every file of this folder: B batch, S observation, A action, N critics, K noise samples, P
-parameters.
+Shapes, here and in every file of this folder: B batch, S observation, A coordinates of an action, n choices of each
+(finite actions only), N critics, K noise samples, P parameters.
 A leading seed axis may be added by `torch.func.vmap`; no function of this folder may assume that there is none.
 """
 
@@ -10,20 +10,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 if TYPE_CHECKING:
     from algorithms._actor_critic import ActorCritic
     from algorithms._hyperparameters import Hyperparameters
-    from algorithms._policies import Draw, Gaussian
 
 
 class Spaces(NamedTuple):
-    """Sizes of what an environment gives and takes. Actions are normalised: each coordinate fills [-1, 1]."""
+    """Sizes of what an environment gives and takes.
+
+    Continuous actions are normalised: each coordinate fills [-1, 1]. With `choices` n > 0 each coordinate of an action
+    is one of the whole numbers 0 … n - 1.
+    """
 
     observation: int
     action: int
+    choices: int = 0
 
 
 class Batch(NamedTuple):
@@ -43,12 +49,14 @@ class Batch(NamedTuple):
     @classmethod
     def unpack(cls, rows: Tensor, spaces: Spaces) -> Batch:
         """Views into packed rows (B, row_width)."""
-        S, A = spaces
+        S, A = spaces.observation, spaces.action
         s, a, r, s2, c = torch.split(rows, [S, A, 1, S, 1], dim=-1)
         return cls(s, a, r.squeeze(-1), s2, c.squeeze(-1))
 
 
 Metrics = dict[str, Tensor]
+Distribution = Any  # a policy's own NamedTuple of tensors: π(·|s) for each of B states
+Draw = Any  # a policy's own NamedTuple: actions at each state, with `log_prob`
 State = Any  # an algorithm's own NamedTuple, nested, of tensors only
 Step = Callable[["ActorCritic", State, Batch, Tensor, Any], tuple[State, Metrics]]
 
@@ -85,7 +93,7 @@ class Algorithm(Protocol):
         """Ends a policy iteration: freezes the current policy (and dual network) as the old one."""
 
     @staticmethod
-    def regulariser(model: ActorCritic, pi: Gaussian, draw: Draw) -> Tensor:
+    def regulariser(model: ActorCritic, pi: Distribution, draw: Draw) -> Tensor:
         """Φ(π_s), (B,): what the critics' targets hold, with weight -τ, beside the reward."""
 
     @staticmethod
@@ -94,3 +102,54 @@ class Algorithm(Protocol):
 
         `old_actor` is π^k, or the policy before the last update where none is frozen; s (B, S), noise (K, B, A).
         """
+
+
+class Policy(Protocol):
+    """What a policy must offer: the one interface through which algorithms see the kind of an action.
+
+    A draw is an action at each of B states, or K of them; `values` are numbers of a draw, as the critics give them.
+    Continuous actions are sampled, and a mean is over K samples; finite actions are all there with their
+    probabilities, and a mean is an exact sum, over the coordinates of the action, too.
+    """
+
+    @property
+    def network(self) -> Any:
+        """The network, whose parameters are an actor."""
+
+    def distribution(self, parameters: Tensor, observation: Tensor) -> Distribution:
+        """π(·|s) for observations (B, S)."""
+
+    def draw(self, pi: Distribution, noise: Tensor) -> Draw:
+        """Reparameterised actions from standard normal noise (B, A) or (K, B, A)."""
+
+    def behaviour(self, pi: Distribution, action: Tensor, noise: Tensor) -> Draw:
+        """Actions half of which are those of the batch (B, A), and half drawn from π."""
+
+    def log_prob_of(self, pi: Distribution, draw: Draw) -> Tensor:
+        """log π of the actions of a draw from any policy."""
+
+    def expectation(self, draw: Draw, values: Tensor) -> Tensor:
+        """E_{a~π} of the values of one action a state, (B,); a single sample is its own mean."""
+
+    def mean(self, draws: Draw, values: Tensor) -> Tensor:
+        """E_{a~π} over the K draws, (B,)."""
+
+    def variance(self, draws: Draw, values: Tensor) -> Tensor:
+        """Var_{a~π} over the K draws, (B,)."""
+
+    def log_mean_exp(self, draws: Draw, values: Tensor) -> Tensor:
+        """log E_{a~π} exp(values) over the K draws, (B,)."""
+
+    def tilted_mean(self, draws: Draw, log_weights: Tensor, values: Tensor) -> Tensor:
+        """The mean of values under π exp(log_weights), normalised over the K draws, (B,)."""
+
+    def kl(self, p: Distribution, q: Distribution) -> Tensor:
+        """KL(p ‖ q), (B,)."""
+
+    def explore(self, generator: np.random.Generator) -> NDArray[np.float32]:
+        """A uniformly random action (A,)."""
+
+    def act(
+        self, weights: dict[str, NDArray[Any]], observation: NDArray[Any], generator: np.random.Generator | None
+    ) -> NDArray[np.float32]:
+        """The action (A,) for one observation (S,), drawn by the generator; without one the policy's own best guess."""

@@ -15,8 +15,7 @@ from torch import Tensor
 
 from algorithms import _actor_critic, _dual_network
 from algorithms._actor_critic import ActorCritic, negative_entropy
-from algorithms._dual_network import DualNetworkConfig, State, dual_network_errors, of_action, of_draws, projection_step
-from algorithms._policies import Draw
+from algorithms._dual_network import DualNetworkConfig, State, dual_network_errors, network, projection_step
 from algorithms._types import Batch, Metrics
 
 
@@ -36,7 +35,7 @@ def dual_step(model: ActorCritic, state: State, batch: Batch, noise: Tensor, c: 
     For the negative entropy, projecting the old dual vector first changes it by a constant per state only [D].
     """
     return _dual_network.dual_step(
-        model, state, batch, noise, c, lambda s, a, _: of_action(model, state.old_dual, s, a)
+        model, state, batch, noise, c, lambda s, draw: network(model).of_draw(state.old_dual, s, draw)
     )
 
 
@@ -62,8 +61,6 @@ def refresh(state: State) -> State:
 
 def diagnose(model: ActorCritic, state: State, old_actor: Tensor, s: Tensor, noise: Tensor, c: Any) -> Metrics:
     """How far π^θ is from π̂ ∝ exp((1-β) g_{ω^k}/τ + β Q/τ), and the network from that exponent."""
-
-    def old_dual(s: Tensor, draws: Draw) -> Tensor:
-        return of_draws(model, state.old_dual, s, draws)
-
-    return dual_network_errors(model, state, old_actor, s, noise, c, old_dual)
+    return dual_network_errors(
+        model, state, old_actor, s, noise, c, lambda s, draws: network(model).of_draw(state.old_dual, s, draws)
+    )

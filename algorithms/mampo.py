@@ -19,8 +19,7 @@ from algorithms._diagnostics import dual_errors
 from algorithms._dual_network import DualNetworkConfig, State, dual_network_errors, projection_step
 from algorithms._hyperparameters import hyperparameter
 from algorithms._optim import adam_step
-from algorithms._policies import Draw
-from algorithms._types import Batch, Metrics
+from algorithms._types import Batch, Draw, Metrics
 
 
 class Config(DualNetworkConfig):
@@ -41,8 +40,8 @@ def dual_step(model: ActorCritic, state: State, batch: Batch, noise: Tensor, c: 
     """One step of the least-squares fit to (1-β) τ ℓ_k + β Q."""
     tau = model.temperature(state, c)
 
-    def old_dual(s: Tensor, _a: Tensor, u: Tensor) -> Tensor:
-        return tau * model.policy.log_prob(model.policy.distribution(state.old_actor, s), u)
+    def old_dual(s: Tensor, draw: Draw) -> Tensor:
+        return tau * model.policy.log_prob_of(model.policy.distribution(state.old_actor, s), draw)
 
     return _dual_network.dual_step(model, state, batch, noise, c, old_dual)
 
@@ -70,9 +69,9 @@ def policy_loss(
     """
     policy = model.policy
     draws = policy.draw(policy.distribution(old_actor, s), noise)
-    y = (1 - beta) * tau * draws.log_prob + beta * model.critic.of_draws(critic, s, draws)  # (N, B)
-    ell = policy.log_prob(policy.distribution(actor, s), draws.pre_tanh)
-    return 0.5 * (tau * ell - y).var(0).mean()
+    y = (1 - beta) * tau * draws.log_prob + beta * model.critic.of_draw(critic, s, draws)
+    ell = policy.log_prob_of(policy.distribution(actor, s), draws)
+    return 0.5 * policy.variance(draws, tau * ell - y).mean()
 
 
 def policy_step(model: ActorCritic, state: State, batch: Batch, noise: Tensor, c: Any) -> tuple[State, Metrics]:
@@ -85,7 +84,7 @@ def policy_step(model: ActorCritic, state: State, batch: Batch, noise: Tensor, c
     gradient, value = grad_and_value(loss)(state.actor)
     actor, adam = adam_step(state.actor, gradient, state.actor_adam, c.learning_rate)
     draw = model.policy.draw(model.policy.distribution(state.actor, s), noise[-1])
-    entropy = -draw.log_prob.mean()
+    entropy = -model.policy.expectation(draw, draw.log_prob).mean()
     new = state._replace(actor=actor, actor_adam=adam)
     new, metrics = temperature_step(model, new, -entropy, -c.target_entropy, c)
     return new, {"actor_loss": value, "entropy": entropy, "eta": c.beta / (tau * (1 - c.beta)), **metrics}
@@ -116,6 +115,6 @@ def diagnose(model: ActorCritic, state: State, old_actor: Tensor, s: Tensor, noi
         return dual_errors(model, state, old_actor, s, noise, tau, c.beta)
 
     def old_dual(s: Tensor, draws: Draw) -> Tensor:
-        return tau * model.policy.log_prob(model.policy.distribution(old_actor, s), draws.pre_tanh)
+        return tau * model.policy.log_prob_of(model.policy.distribution(old_actor, s), draws)
 
     return dual_network_errors(model, state, old_actor, s, noise, c, old_dual)

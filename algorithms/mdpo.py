@@ -15,13 +15,11 @@ from torch.func import grad_and_value
 
 from algorithms import _actor_critic
 from algorithms._actor_critic import ActorCritic, negative_entropy, temperature_step
-from algorithms._critic import Critics
 from algorithms._diagnostics import dual_errors
 from algorithms._hyperparameters import Hyperparameters, hyperparameter
 from algorithms._networks import MLP
 from algorithms._optim import Adam, adam_init, adam_step
-from algorithms._policies import Draw
-from algorithms._types import Batch, Metrics
+from algorithms._types import Batch, Draw, Metrics, Spaces
 
 
 class Config(Hyperparameters):
@@ -32,6 +30,13 @@ class Config(Hyperparameters):
     faithful: bool = hyperparameter(
         False, "as the authors' code: a state-value network, Q₁ alone for the policy, 1e-3 (μ² + log² σ)"
     )
+
+    def resolved(self, spaces: Spaces) -> Hyperparameters:
+        if self.faithful and spaces.choices:
+            raise ValueError(
+                "faithful = true is the authors' code for continuous actions: leave it out for finite ones"
+            )
+        return super().resolved(spaces)
 
 
 class State(NamedTuple):
@@ -53,7 +58,7 @@ def _value_network(model: ActorCritic) -> MLP:
     return dataclasses.replace(model.critic.network, copies=1, sizes=(*model.policy.network.sizes[:-1], 1))
 
 
-def _policy_critic(model: ActorCritic) -> Critics:
+def _policy_critic(model: ActorCritic) -> Any:
     return dataclasses.replace(model.critic, reduction="first") if model.config.faithful else model.critic
 
 
@@ -61,8 +66,7 @@ def init(model: ActorCritic, generator: torch.Generator) -> State:
     """Fresh networks; the old policy is the first one."""
     core = model.init(generator)
     value = _value_network(model).init(generator) if model.config.faithful else torch.empty(0)
-    if model.config.faithful:
-        core["target_critic"] = value.clone()
+    core |= {"target_critic": value.clone()} if model.config.faithful else {}
     return State(**core, old_actor=core["actor"].clone(), critic_value=value, critic_value_adam=adam_init(value))
 
 
@@ -77,7 +81,8 @@ def critic_step(model: ActorCritic, state: State, batch: Batch, noise: Tensor, c
     V = _value_network(model)
     y_q = r + c.gamma * bootstrap * V(state.target_critic, s2).squeeze(-1)  # (B,)
     draw = model.policy.draw(model.policy.distribution(state.actor, s), noise[0])
-    y_v = model.critic.of_draw(state.critic, s, draw) - model.temperature(state, c) * draw.log_prob  # (B,)
+    soft_q = model.critic.of_draw(state.critic, s, draw) - model.temperature(state, c) * draw.log_prob
+    y_v = model.policy.expectation(draw, soft_q)  # (B,)
 
     def critic_loss(critic: Tensor) -> tuple[Tensor, Tensor]:
         q = model.critic.of_action(critic, s, a)  # (N, B)
@@ -90,14 +95,9 @@ def critic_step(model: ActorCritic, state: State, batch: Batch, noise: Tensor, c
     critic, critic_adam = adam_step(state.critic, gradient, state.critic_adam, c.critic_learning_rate)
     gradient, v_loss = grad_and_value(value_loss)(state.critic_value)
     value, value_adam = adam_step(state.critic_value, gradient, state.critic_value_adam, c.critic_learning_rate)
-    new = state._replace(
-        critic=critic,
-        critic_adam=critic_adam,
-        critic_value=value,
-        critic_value_adam=value_adam,
-        target_critic=torch.lerp(state.target_critic, value, c.polyak),
-    )
-    return new, {"critic_loss": q_loss, "value_loss": v_loss, "q": q_mean}
+    target = torch.lerp(state.target_critic, value, c.polyak)
+    new = state._replace(critic=critic, critic_adam=critic_adam, critic_value=value, critic_value_adam=value_adam)
+    return new._replace(target_critic=target), {"critic_loss": q_loss, "value_loss": v_loss, "q": q_mean}
 
 
 def actor_loss(
@@ -113,11 +113,11 @@ def actor_loss(
     """J(θ) = E_s E_{a~π^θ}[c ℓ_θ - (c - λ) ℓ_k - Q], λ = τ, c = τ/β, as the authors' code [C]."""
     pi = model.policy.distribution(actor, s)
     draw = model.policy.draw(pi, noise)
-    ell_k = model.policy.log_prob(model.policy.distribution(old_actor, s), draw.pre_tanh)
+    ell_k = model.policy.log_prob_of(model.policy.distribution(old_actor, s), draw)
     q = _policy_critic(model).of_draw(critic, s, draw)
-    J = (tau / beta * draw.log_prob - (tau / beta - tau) * ell_k - q).mean()
+    J = model.policy.expectation(draw, tau / beta * draw.log_prob - (tau / beta - tau) * ell_k - q).mean()
     if model.config.faithful:
-        J = J + 1e-3 * ((pi.mean**2).mean() + (pi.log_std**2).mean())
+        J = J + 1e-3 * sum((output**2).mean() for output in pi)
     return J, draw
 
 
@@ -130,7 +130,7 @@ def policy_step(model: ActorCritic, state: State, batch: Batch, noise: Tensor, c
 
     gradient, (value, draw) = grad_and_value(loss, has_aux=True)(state.actor)
     actor, adam = adam_step(state.actor, gradient, state.actor_adam, c.learning_rate)
-    entropy = -draw.log_prob.mean()
+    entropy = -model.policy.expectation(draw, draw.log_prob).mean()
     new = state._replace(actor=actor, actor_adam=adam)
     new, metrics = temperature_step(model, new, -entropy, -c.target_entropy, c)
     return new, {"actor_loss": value, "entropy": entropy, "eta": c.beta / (tau * (1 - c.beta)), **metrics}

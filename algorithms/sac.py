@@ -17,8 +17,7 @@ from algorithms._actor_critic import ActorCritic, negative_entropy, temperature_
 from algorithms._diagnostics import dual_errors
 from algorithms._hyperparameters import Hyperparameters
 from algorithms._optim import Adam, adam_step
-from algorithms._policies import Draw
-from algorithms._types import Batch, Metrics
+from algorithms._types import Batch, Draw, Metrics
 
 
 class Config(Hyperparameters):

@@ -63,7 +63,10 @@ class RunConfig:
 
     def resolved(self, spaces: Spaces) -> RunConfig:
         """The same with the values that depend on the environment filled in."""
-        return replace(self, hyperparameters=self.hyperparameters.resolved(spaces))
+        try:
+            return replace(self, hyperparameters=self.hyperparameters.resolved(spaces))
+        except ValueError as error:
+            raise BadInput(f"{self.settings.algo} on {self.settings.env}: {error}") from error
 
     def rows(self) -> list[dict[str, Any]]:
         """One row a value for the table `hyperparameter`: name, value, origin, symbol."""

@@ -1,8 +1,8 @@
-"""From a policy's normalised action to the environment's: the one place that knows kinds of action spaces."""
+"""From an algorithm's action to the environment's: the one place that knows kinds of action spaces."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from gymnasium import spaces
@@ -11,11 +11,23 @@ from numpy.typing import NDArray
 from dapo_cli.errors import BadInput
 
 
+class Actions(Protocol):
+    """How an algorithm's action (size,) becomes an environment's; `choices`: of each coordinate, 0 if continuous."""
+
+    size: int
+    choices: int
+
+    def to_environment(self, action: NDArray[np.float32]) -> Any:
+        """The environment's action for an algorithm's of shape (size,)."""
+
+
 class BoxActions:
     """Continuous actions: each coordinate of [-1, 1] is stretched onto the bounds of the Box.
 
     The environment's action is `centre + half * action`, both (size,) in float64, in the Box's `shape` and `dtype`.
     """
+
+    choices = 0
 
     def __init__(self, space: spaces.Box) -> None:
         low, high = space.low.astype(np.float64), space.high.astype(np.float64)
@@ -33,13 +45,43 @@ class BoxActions:
         return (self.centre + self.half * action).astype(self.dtype).reshape(self.shape)
 
 
-def actions_of(space: spaces.Space[Any], env_id: str) -> BoxActions:
-    """How to act in this space. Raises BadInput for one that no algorithm here supports."""
+class BinnedActions:
+    """Continuous actions of which each coordinate is cut into bins: choice i of n is -1 + 2 i / (n - 1) of [-1, 1]."""
+
+    def __init__(self, box: BoxActions, bins: int) -> None:
+        self._box, self.size, self.choices = box, box.size, bins
+
+    def to_environment(self, action: NDArray[np.float32]) -> NDArray[Any]:
+        """The environment's action for choices of shape (size,)."""
+        return self._box.to_environment((2 * action / (self.choices - 1) - 1).astype(np.float32))
+
+
+class DiscreteActions:
+    """The choices of a Discrete space, counted from 0."""
+
+    size = 1
+
+    def __init__(self, space: spaces.Discrete) -> None:
+        self.choices, self._start = int(space.n), int(space.start)
+
+    def to_environment(self, action: NDArray[np.float32]) -> int:
+        """The environment's action for a choice of shape (1,)."""
+        return self._start + int(action[0])
+
+
+def actions_of(space: spaces.Space[Any], env_id: str, bins: int = 0) -> Actions:
+    """How to act in this space, its coordinates cut into `bins`. Raises BadInput for one that no algorithm supports."""
+    if isinstance(space, spaces.Discrete):
+        if bins:
+            raise BadInput(f"{env_id} has {space.n} discrete actions: leave bins out, it cuts continuous ones")
+        if space.n < 2:
+            raise BadInput(f"{env_id} has a single action: there is nothing to learn")
+        return DiscreteActions(space)
     if not isinstance(space, spaces.Box):
         kind = type(space).__name__
-        raise BadInput(f"{env_id} has {kind} actions; the algorithms take continuous ones (Box), as in HalfCheetah-v4")
+        raise BadInput(f"{env_id} has {kind} actions; the algorithms take Box, as HalfCheetah-v4, or Discrete ones")
     if not np.issubdtype(space.dtype, np.floating):
         raise BadInput(f"{env_id} has Box actions of {space.dtype}; the algorithms take floating-point ones")
     if not space.is_bounded("both"):
         raise BadInput(f"{env_id} has unbounded actions: wrap it in gymnasium.wrappers.RescaleAction or ClipAction")
-    return BoxActions(space)
+    return BinnedActions(BoxActions(space), bins) if bins else BoxActions(space)

@@ -24,41 +24,53 @@ TRAINING, EVALUATION, DIAGNOSIS = 10, 11, 12  # streams of seeds; those of the l
 
 
 class Environment:
-    """One environment as the loop sees it: flat observations, normalised actions, a reset seed for every episode.
+    """One environment as the loop sees it: flat observations and actions, a reset seed for every episode.
 
     Episode n of a stream always begins from the same seed, whatever happened before it, so that a resumed run can
     rebuild its open episode by replaying its actions. Raises BadInput for an environment that cannot be trained on.
-    With `filmed` it can be rendered; it plays the same.
+    A discrete observation becomes a one-hot vector; `bins` cuts continuous actions. With `filmed` it can be rendered;
+    it plays the same.
     """
 
-    def __init__(self, env_id: str, seed: int, stream: int, *, filmed: bool = False) -> None:
+    def __init__(self, env_id: str, seed: int, stream: int, *, bins: int = 0, filmed: bool = False) -> None:
         self._env = make(env_id, **({"render_mode": "rgb_array"} if filmed else {}))
         space = self._env.observation_space
-        if not isinstance(space, spaces.Box) or len(space.shape) != 1:
-            self.close()
-            shape = getattr(space, "shape", None) or ""
-            raise BadInput(
-                f"{env_id} observes a {type(space).__name__}{shape}; the algorithms take vectors: "
-                "wrap it in gymnasium.wrappers.FlattenObservation"
-            )
+        self._first: int | None = None  # of discrete observations
         try:
-            self.actions = actions_of(self._env.action_space, env_id)
+            if isinstance(space, spaces.Discrete):
+                self._first, size = int(space.start), int(space.n)
+            elif isinstance(space, spaces.Box) and len(space.shape) == 1:
+                size = space.shape[0]
+            else:
+                shape = getattr(space, "shape", None) or ""
+                raise BadInput(
+                    f"{env_id} observes a {type(space).__name__}{shape}; the algorithms take vectors: "
+                    "wrap it in gymnasium.wrappers.FlattenObservation"
+                )
+            self.actions = actions_of(self._env.action_space, env_id, bins)
         except BadInput:
             self.close()
             raise
-        self.spaces = Spaces(space.shape[0], self.actions.size)
+        self.spaces = Spaces(size, self.actions.size, self.actions.choices)
         self._seed = (seed, stream)
 
     def reset(self, *episode: int) -> NDArray[Any]:
         """Begins the episode of that number (or of that tuple of numbers) and returns its first observation (S,)."""
         sequence = np.random.SeedSequence([*self._seed, *episode])
         observation, _ = self._env.reset(seed=int(sequence.generate_state(1)[0]))
-        return observation  # type: ignore[no-any-return]
+        return self._vector(observation)
 
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[Any], float, bool, bool]:
-        """Observation (S,), reward, terminated, truncated after a normalised action (A,)."""
+        """Observation (S,), reward, terminated, truncated after an algorithm's action (A,)."""
         observation, reward, terminated, truncated, _ = self._env.step(self.actions.to_environment(action))
-        return observation, float(reward), bool(terminated), bool(truncated)
+        return self._vector(observation), float(reward), bool(terminated), bool(truncated)
+
+    def _vector(self, observation: Any) -> NDArray[Any]:
+        if self._first is None:
+            return observation  # type: ignore[no-any-return]
+        vector = np.zeros(self.spaces.observation, np.float32)
+        vector[int(observation) - self._first] = 1.0
+        return vector
 
     def render(self) -> NDArray[np.uint8]:
         """The current state as an image (height, width, 3). Raises whatever the environment's renderer raises."""

@@ -18,6 +18,7 @@ import dapo_cli
 from algorithms._networks import LAYER_NORM_EPS
 from algorithms._policies import LOG_STD_MAX, LOG_STD_MIN
 from dapo_cli.errors import BadInput
+from dapo_cli.training.actions import BoxActions
 from dapo_cli.training.trained import Trained
 
 WEIGHTS, MODEL, CARD = "policy.safetensors", "policy.onnx", "policy.json"
@@ -33,6 +34,14 @@ COMPUTATION = [
 ]
 
 
+def continuous(policy: Trained) -> BoxActions:
+    """The policy's actions; raises BadInput for finite ones."""
+    actions = policy.environment.actions
+    if not isinstance(actions, BoxActions):
+        raise BadInput(f"run {policy.name} chooses among finite actions: only continuous policies can be exported yet")
+    return actions
+
+
 def tensors(policy: Trained) -> dict[str, NDArray[np.float32]]:
     """The actor, float32, by the names of docs/policies.md.
 
@@ -45,7 +54,7 @@ def tensors(policy: Trained) -> dict[str, NDArray[np.float32]]:
     last = len(network.sizes) - 2
     for kind in ("weight", "bias"):
         flat[f"mean.{kind}"], flat[f"log_std.{kind}"] = np.split(flat.pop(f"{last}.{kind}"), 2, axis=-1)
-    actions = policy.environment.actions
+    actions = continuous(policy)
     flat |= {"action.centre": actions.centre, "action.half": actions.half}
     return {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in flat.items()}
 
@@ -55,7 +64,7 @@ def card(policy: Trained, recorded: list[tuple[float, int]], files: list[str]) -
 
     `recorded`: returns and lengths of the run's evaluation at the policy's step.
     """
-    run, hyperparameters, actions = policy.run, policy.config.hyperparameters, policy.environment.actions
+    run, hyperparameters, actions = policy.run, policy.config.hyperparameters, continuous(policy)
     network = policy.actor.model.policy.network
     returns = [return_ for return_, _ in recorded]
     evaluation = {

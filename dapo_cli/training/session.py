@@ -42,7 +42,8 @@ class Trainee(NamedTuple):
 
 def resolved(config: RunConfig) -> RunConfig:
     """The configuration with what only the environment can tell. Raises BadInput if it cannot be trained on."""
-    environment = Environment(config.settings.env, config.settings.seed, envs.TRAINING)
+    bins = config.hyperparameters.bins
+    environment = Environment(config.settings.env, config.settings.seed, envs.TRAINING, bins=bins)
     environment.close()
     return config.resolved(environment.spaces)
 
@@ -145,7 +146,7 @@ def _make(stack: ExitStack, config: RunConfig, execution: Execution) -> Trainee:
     execution.apply()
     made = []
     for stream in (envs.TRAINING, envs.EVALUATION):
-        made.append(Environment(settings.env, settings.seed, stream))
+        made.append(Environment(settings.env, settings.seed, stream, bins=config.hyperparameters.bins))
         stack.callback(made[-1].close)
     training, evaluation = made
     config = config.resolved(training.spaces)

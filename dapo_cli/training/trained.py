@@ -63,7 +63,9 @@ def trained(
     config = configuration.restore(run, runs.hyperparameters(db, run_id))
     settings = config.settings
     envs.require_permission(settings.env, modules)
-    environment = Environment(settings.env, settings.seed if seed is None else seed, envs.EVALUATION, filmed=filmed)
+    played = settings.seed if seed is None else seed
+    bins = config.hyperparameters.bins
+    environment = Environment(settings.env, played, envs.EVALUATION, bins=bins, filmed=filmed)
     try:
         config = config.resolved(environment.spaces)
         without_replay = config.hyperparameters.model_copy(update={"buffer_size": 1})

@@ -5,23 +5,21 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from variants import Variant, variants
+from variants import CONTINUOUS, Variant, variants
 
-import algorithms
 from algorithms._backend import compiler_available, precision_for
 from algorithms._learner import Learner, named_leaves
-from algorithms._types import Spaces
 
 CPU = torch.device("cpu")
 
 
-def learner(name: str, compiled: bool, **choice: object) -> Learner:
-    algorithm = algorithms.load(name)
-    config = algorithm.Config(hidden_sizes=(16, 16), batch_size=16, learning_starts=8, buffer_size=64, **choice)
-    made = Learner(algorithm, config, Spaces(4, 2), seed=0, compiled=compiled)
+def learner(variant: Variant, compiled: bool, **choice: object) -> Learner:
+    config = variant.Config(hidden_sizes=(16, 16), batch_size=16, learning_starts=8, buffer_size=64, **choice)
+    made = Learner(variant.module, config, variant.spaces, seed=0, compiled=compiled)
     rng = np.random.default_rng(1)
     for _ in range(40):
-        made.replay.add(rng.normal(size=4), rng.uniform(-1, 1, 2), rng.normal(), rng.normal(size=4), rng.random() < 0.9)
+        action = variant.some_action(rng)
+        made.replay.add(rng.normal(size=4), action, rng.normal(), rng.normal(size=4), rng.random() < 0.9)
     return made
 
 
@@ -31,7 +29,7 @@ def test_compiled_is_eager(variant: Variant) -> None:
     """The same state to rounding after two policy iterations and more, every counter included."""
     assert compiler_available(CPU)
     choice = variant.switches | ({"m": 4} if "m" in variant.Config.model_fields else {})
-    eager, compiled = (learner(variant.name, mode, **choice) for mode in (False, True))
+    eager, compiled = (learner(variant, mode, **choice) for mode in (False, True))
     for _ in range(25):
         compiled.update()
         eager.update()
@@ -48,7 +46,8 @@ def test_every_learner_has_its_own_graphs() -> None:
         ("dapo-kl", {"beta": 0.1}),
         ("dapo-kl", {"beta": 0.9, "actor_updates_per_step": 3}),
     ):
-        eager, compiled = learner(name, False, **choice), learner(name, True, **choice)
+        variant = Variant(name, CONTINUOUS)
+        eager, compiled = learner(variant, False, **choice), learner(variant, True, **choice)
         for _ in range(12):
             compiled.update()
             eager.update()

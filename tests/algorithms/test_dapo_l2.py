@@ -56,7 +56,7 @@ def test_loss_by_hand(generator: torch.Generator, beta: float) -> None:
     q = model.critic.of_draw(critic, s, policy.draw(pi, noise)).mean()
     torch.testing.assert_close(J, 0.3 * (1 - beta) / beta * l2_old + 0.3 * phi - q)
     torch.testing.assert_close(parts.phi, phi)
-    torch.testing.assert_close(parts.l2_old, l2_old)
+    torch.testing.assert_close(parts.proximity, l2_old)
 
 
 def test_identity_3_the_proximity_has_no_gradient_at_the_old_policy(generator: torch.Generator) -> None:

@@ -32,12 +32,12 @@ def test_dual_loss_by_hand(generator: torch.Generator, name: str) -> None:
     s, old = batch.observation, model.policy.distribution(state.old_actor, batch.observation)
     a = torch.where(torch.arange(32)[:, None] < 16, batch.action, torch.tanh(old.mean + old.log_std.exp() * noise[1]))
     if name == "ampo":
-        g_k = _dual_network.of_action(model, state.old_dual, s, a)
+        g_k = _dual_network.network(model).joint(state.old_dual, s, a)
     else:
         normal = torch.distributions.Normal(old.mean, old.log_std.exp())
         g_k = 0.2 * (normal.log_prob(torch.atanh(a)) - torch.log(1 - a**2)).sum(-1)
     q = model.critic.of_action(state.critic, s, a).amin(0)
-    g = _dual_network.of_action(model, state.dual, s, a)
+    g = _dual_network.network(model).joint(state.dual, s, a)
     torch.testing.assert_close(metrics["dual_loss"], ((g - 0.7 * g_k - 0.3 * q) ** 2).mean())
 
 
@@ -51,7 +51,7 @@ def test_projection_by_hand(generator: torch.Generator) -> None:
     pi = model.policy.distribution(state.actor, s)
     u = pi.mean + pi.log_std.exp() * noise
     ell = torch.distributions.Normal(pi.mean, pi.log_std.exp()).log_prob(u) - torch.log(1 - torch.tanh(u) ** 2)
-    p = _dual_network.network(model).unflatten(state.dual)
+    p = _dual_network.network(model).network.unflatten(state.dual)
     h = torch.cat([s, torch.tanh(u)], -1)
     for layer in range(3):
         h = h @ p[f"{layer}.weight"][0] + p[f"{layer}.bias"][0, 0]
@@ -70,7 +70,7 @@ def test_network_error_is_that_of_the_fit(generator: torch.Generator) -> None:
     errors = []
     for k in range(20):
         draw = model.policy.draw(model.policy.distribution(state.actor, s), noise[k])
-        g, g_k = (_dual_network.of_action(model, dual, s, draw.action) for dual in (state.dual, state.old_dual))
+        g, g_k = (_dual_network.network(model).joint(dual, s, draw.action) for dual in (state.dual, state.old_dual))
         errors.append((g - 0.7 * g_k - 0.3 * model.critic.of_draw(state.critic, s, draw)) / 0.2)
     torch.testing.assert_close(measured, 0.5 * torch.stack(errors).var(0).mean())
     stays = c._replace(beta=torch.tensor(0.0))
@@ -102,7 +102,7 @@ class TestIdentity10:
 
         class Critic:
             @staticmethod
-            def of_draws(_parameters, s, draws):
+            def of_draw(_parameters, s, draws):
                 ell, ell_k = (policy.log_prob(policy.distribution(p, s), draws.pre_tanh) for p in (actor, old))
                 return 0.25 / 0.4 * (ell - 0.6 * ell_k) + offset * s.sum(-1)
 

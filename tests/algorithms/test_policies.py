@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from small_models import SPACES, build
@@ -82,7 +83,11 @@ def test_acting_is_drawing(generator: torch.Generator, activation: str, layer_no
     parameters = policy.network.init(generator)
     weights = {name: tensor.numpy() for name, tensor in policy.network.unflatten(parameters).items()}
     observations = 3 * torch.randn(20, SPACES.observation, generator=generator)
-    noise = torch.randn(20, SPACES.action, generator=generator)
-    batched = policy.draw(policy.distribution(parameters, observations), noise).action
-    for s, eps, action in zip(observations, noise, batched, strict=True):
-        torch.testing.assert_close(torch.from_numpy(policy.act(weights, s.numpy(), eps.numpy())), action)
+    noise = np.random.default_rng(0).standard_normal((20, SPACES.action), dtype=np.float32)
+    pi = policy.distribution(parameters, observations)
+    own = np.random.default_rng(0)
+    for s, mean, drawn in zip(
+        observations, torch.tanh(pi.mean), policy.draw(pi, torch.from_numpy(noise)).action, strict=True
+    ):
+        torch.testing.assert_close(torch.from_numpy(policy.act(weights, s.numpy(), own)), drawn.double())
+        torch.testing.assert_close(torch.from_numpy(policy.act(weights, s.numpy(), None)), mean)

@@ -1,0 +1,90 @@
+"""DAPO-KL*: DAPO-KL with the arguments of the dual Bregman divergence exchanged, D_Φ*(f_θ, y) = KL(π̂ ‖ π^θ).
+
+Source: our reading [R] of the variant of Xiong, Fazel, Xiao 2024, arXiv 2410.01249. π̂ ∝ (π^k)^(1-β) exp(β Q/τ) is
+known up to its normaliser, so KL(π̂ ‖ π^θ) is the cross entropy of actions of π^k with self-normalised weights; for
+finite actions it is exact.
+Symbols: π^k the policy frozen for m updates, ℓ_θ = log π^θ(a|s), Q the minimum of the critics, τ the temperature,
+η the mirror-descent step, β = ητ/(1 + ητ).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+from torch.func import grad_and_value
+
+from algorithms import _actor_critic, _proximal
+from algorithms._actor_critic import ActorCritic, negative_entropy, temperature_step
+from algorithms._diagnostics import dual_errors
+from algorithms._hyperparameters import Hyperparameters, hyperparameter
+from algorithms._optim import adam_step
+from algorithms._proximal import State
+from algorithms._types import Batch, Metrics
+
+
+class Config(Hyperparameters):
+    """The hyperparameters of DAPO-KL*."""
+
+    beta: float = hyperparameter(
+        0.5, "weight of the values against the old policy, ητ/(1 + ητ); near 0 stands still", "β", gt=0, le=1
+    )
+    m: int = hyperparameter(10, "policy updates between refreshes of the old policy", "m", ge=1)
+    samples: int = hyperparameter(16, "actions of π^k per state, for continuous actions", "N", ge=2)
+
+
+init = _proximal.init
+critic_step = _actor_critic.critic_step
+regulariser = negative_entropy
+schedule = _proximal.schedule
+refresh = _proximal.refresh
+
+
+def actor_loss(
+    model: ActorCritic,
+    actor: Tensor,
+    old_actor: Tensor,
+    critic: Tensor,
+    tau: Tensor,
+    beta: Tensor,
+    s: Tensor,
+    noise: Tensor,
+) -> Tensor:
+    """-(τ/β) E_s Σ_i w_i ℓ_θ(a_i|s), a_i ~ π^k, w_i ∝ exp(β (Q_i/τ - ℓ_k,i)): (τ/β) KL(π̂ ‖ π^θ) up to a constant.
+
+    noise (N, B, A). The gradient for a finite policy's dual vector is (τ/β) (π^θ - π̂).
+    """
+    policy = model.policy
+    draws = policy.draw(policy.distribution(old_actor, s), noise)
+    log_weights = beta * (model.critic.of_draw(critic, s, draws) / tau - draws.log_prob)
+    ell = policy.log_prob_of(policy.distribution(actor, s), draws)
+    return -(tau / beta) * policy.tilted_mean(draws, log_weights, ell).mean()
+
+
+def policy_step(model: ActorCritic, state: State, batch: Batch, noise: Tensor, c: Any) -> tuple[State, Metrics]:
+    """One gradient step on the policy and on an automatic temperature, π^k held fixed."""
+    tau, s = model.temperature(state, c), batch.observation
+
+    def loss(actor: Tensor) -> Tensor:
+        return actor_loss(model, actor, state.old_actor, state.critic, tau, c.beta, s, noise[1:-1])
+
+    gradient, value = grad_and_value(loss)(state.actor)
+    actor, adam = adam_step(state.actor, gradient, state.actor_adam, c.learning_rate)
+    draw = model.policy.draw(model.policy.distribution(state.actor, s), noise[-1])
+    entropy = -model.policy.expectation(draw, draw.log_prob).mean()
+    new = state._replace(actor=actor, actor_adam=adam)
+    new, metrics = temperature_step(model, new, -entropy, -c.target_entropy, c)
+    return new, {"actor_loss": value, "entropy": entropy, "eta": c.beta / (tau * (1 - c.beta)), **metrics}
+
+
+PHASES = {"policy": policy_step}
+
+
+def noise_samples(config: Config) -> int:
+    """One sample at s' for the critics, N at s of π^k, one at s for the policy."""
+    return 2 + config.samples
+
+
+def diagnose(model: ActorCritic, state: State, old_actor: Tensor, s: Tensor, noise: Tensor, c: Any) -> Metrics:
+    """How far π^θ is from π̂ ∝ (π^k)^(1-β) exp(β Q/τ)."""
+    return dual_errors(model, state, old_actor, s, noise, model.temperature(state, c), c.beta)
