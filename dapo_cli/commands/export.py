@@ -25,7 +25,7 @@ def export(
     out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="A new or empty folder.")],
     run_ids: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[RUN]...", help="Runs; else all.", autocompletion=completion.runs, show_default=False),
+        typer.Argument(metavar="RUN", help="Runs; else all.", autocompletion=completion.runs, show_default=False),
     ] = None,
     where: options.Where = None,
     format_: Annotated[

@@ -39,7 +39,7 @@ class Actions(StrEnum):
 
 
 def import_(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files or folders; each is one run.")],
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Files or folders; each is one run.")],
     algo: Annotated[
         str | None,
         typer.Option("--algo", metavar="NAME", help="Algorithm, any name.", autocompletion=completion.algorithms),

@@ -60,15 +60,8 @@ GROUP BY run_id, step, actions ORDER BY actions, step
     },
 }
 
-_ORDERS = {
-    "run": {"sort_desc": "created_at"},
-    "episode": {"sort": "number"},
-    "evaluation": {"sort_desc": "step"},
-    "metric": {"sort": "step"},
-    "checkpoint": {"sort_desc": "step"},
-    "event": {"sort_desc": "id"},
-    "hyperparameter": {"sort": "name"},
-}
+# Rows by run lie in the order of their keys; any other order would sort millions of them for every page.
+_ORDERS = {"run": {"sort_desc": "created_at"}, "event": {"sort_desc": "id"}}
 _COLUMNS = {
     "run": {
         "algo": "the algorithm, such as dapo-kl",
@@ -121,7 +114,7 @@ def metadata(database: str, location: str) -> dict[str, Any]:
     tables: dict[str, Any] = {}
     for mapper in Base.registry.mappers:
         table = str(mapper.local_table.name)  # type: ignore[attr-defined]
-        description = (mapper.class_.__doc__ or "").strip()
+        description = (mapper.class_.__doc__ or "").strip().replace("`", "")
         tables[table] = {"description": description, "columns": _COLUMNS.get(table, {}), **_ORDERS.get(table, {})}
     tables["run"] |= {"label_column": "algo", "facets": ["algo", "env", "status"]}
     tables["alembic_version"] = {"hidden": True}
@@ -129,5 +122,12 @@ def metadata(database: str, location: str) -> dict[str, Any]:
         "title": f"dapo: {location}",
         "description": "A results database, open for reading only. Ids are 16 hexadecimal digits, times UTC; a number "
         "that is not finite is NULL, and the column …_kind beside it says what it is.",
-        "databases": {database: {"tables": tables, "queries": QUERIES}},
+        "databases": {
+            database: {"tables": tables, "queries": {name: _hidden(query) for name, query in QUERIES.items()}}
+        },
     }
+
+
+def _hidden(query: dict[str, str]) -> dict[str, Any]:
+    """The query with its SQL folded in, as the rows are what one came for."""
+    return {**query, "sql": query["sql"].strip(), "hide_sql": True}
