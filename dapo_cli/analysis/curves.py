@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -101,8 +101,6 @@ class Curves:
     def notes(self) -> list[str]:
         """What a reader must know before believing the lines."""
         notes = list(self.remarks)
-        if thin := sum(bool((curve.count < curve.n).any()) for curve in self.lines):
-            notes.append(f"{_lines(thin)} drawn thin where fewer runs than n have a value")
         if broken := sum(bool(np.isnan(curve.value).any()) for curve in self.lines):
             notes.append(f"{_lines(broken)} interrupted where a run has a value that is not finite")
         return notes
@@ -150,8 +148,10 @@ def collect(
     windows = _windows(chosen.runs, quantity, window)
     lines = []
     for label, runs in sorted(groups.items(), key=lambda item: labels.label_order(item[0])):
-        own = [_smoothed(recorded[run["id"]], run, windows.get(label[0])) for run in runs]
-        lines.append(replace(_curve(label, runs, own, statistic, band), window=windows.get(label[0])))
+        window_ = windows.get(label[0])
+        own = [_smoothed(recorded[run["id"]], run, window_) for run in runs]
+        diverged = [run["status"] == "diverged" for run in runs]
+        lines.append(line_of(label, own, diverged, statistic=statistic, band=band, window=window_))
     return Curves(
         quantity=quantity,
         statistic=statistic,
@@ -165,6 +165,23 @@ def collect(
             *chosen.notes(),
         ),
     )
+
+
+def line_of(
+    label: Label,
+    own: Sequence[Series],
+    diverged: Sequence[bool],
+    *,
+    statistic: str = "mean",
+    band: str = CI,
+    window: int | None = None,
+) -> Curve:
+    """The line of these runs; `label` begins with the environment."""
+    steps, values, reached = series.aligned(own)
+    kind = band_of(band, len(own), statistic)
+    value, low, high = bounds(values, reached, kind, statistic)
+    count = reached.sum(axis=0)
+    return Curve(label[0], label[1:], tuple(own), tuple(diverged), kind, window, steps, count, value, low, high)
 
 
 def bounds(
@@ -206,7 +223,8 @@ def _summary(values: Floats, band: str, statistic: str) -> tuple[Floats, Floats,
         return value, values[0], values[-1]
     if band == CI and used == "median":
         ranks = estimate(range(n), "median")  # of the ranks: which of them bound the interval
-        return value, *(nothing if np.isnan(rank) else values[int(rank)] for rank in (ranks.low, ranks.high))
+        low, high = (nothing if np.isnan(rank) else values[int(rank)] for rank in (ranks.low, ranks.high))
+        return value, low, high
     half = nothing
     if band == STD and n > 1:
         half = values.std(axis=0, ddof=1)
@@ -215,16 +233,6 @@ def _summary(values: Floats, band: str, statistic: str) -> tuple[Floats, Floats,
         squares = ((winsorised - winsorised.mean(axis=0)) ** 2).sum(axis=0)
         half = t_quantile(len(kept) - 1) * np.sqrt(squares / (len(kept) * (len(kept) - 1)))
     return value, value - half, value + half
-
-
-def _curve(label: Label, runs: Sequence[Record], own: Sequence[Series], statistic: str, band: str) -> Curve:
-    steps, values, reached = series.aligned(own)
-    kind = band_of(band, len(own), statistic)
-    diverged = tuple(run["status"] == "diverged" for run in runs)
-    count = reached.sum(axis=0)
-    return Curve(
-        label[0], label[1:], tuple(own), diverged, kind, None, steps, count, *bounds(values, reached, kind, statistic)
-    )
 
 
 def _windows(runs: Sequence[Record], quantity: str, window: int | None) -> dict[Key, int]:

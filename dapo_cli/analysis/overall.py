@@ -24,7 +24,7 @@ from dapo_cli.errors import BadInput
 if TYPE_CHECKING:
     from store.session import Database
 
-THRESHOLDS = 200  # of a profile, beside the two ends
+MOST_THRESHOLDS = 500  # of a profile: where runs have more scores, it is drawn at so many points between them
 
 
 class Profile(NamedTuple):
@@ -113,7 +113,7 @@ def aggregates(overall: Overall) -> dict[Label, dict[str, Estimate]]:
 
 
 def profiles(overall: Overall) -> dict[Label, Profile]:
-    """The performance profile of each row over the range of all scores; raises BadInput unless they are normalised."""
+    """The performance profile of each row, exact at every score of any run; raises BadInput unless they are normalised."""
     from dapo_cli.analysis.profiles import profile
 
     request = overall.table.request
@@ -124,7 +124,9 @@ def profiles(overall: Overall) -> dict[Label, Profile]:
         raise BadInput("no run has a score that is a number: choose others with --where")
     low, high = min(0.0, *scores), max(1.0, *scores)
     margin = 0.02 * (high - low)
-    thresholds = np.linspace(low - margin, high + margin, THRESHOLDS)
+    thresholds = np.unique([low - margin, *scores, high + margin])
+    if len(thresholds) > MOST_THRESHOLDS:
+        thresholds = np.linspace(low - margin, high + margin, MOST_THRESHOLDS)
     return {
         row: Profile(
             thresholds,

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from dapo_cli.analysis.labels import Label, key_text
 from dapo_cli.analysis.overall import Overall, Pair, improvements
-from dapo_cli.console import visible
 from dapo_cli.figures import layout, rows, words
 from dapo_cli.figures.layout import Paper
 
@@ -58,15 +57,14 @@ def draw(overall: Overall, pairs: list[Pair], paper: Paper, caption: str) -> Fig
     base = overall.table.base
     names = rows.row_texts(overall, numbers=False)
     left, others = [names[pair.row] for pair in pairs], [names[pair.other] for pair in pairs]
-    share = width * (0.45 if base is not None else 0.27)
-    side = min(max(layout.text_width(visible(text), 7) for text in (*left, *others)) + 0.02, share)
-    lines = max(layout.wrapped(visible(text), 7, side).count("\n") + 1 for text in (*left, *others))
-    height = 0.45 + rows.ROW_HEIGHT * max(1, 0.65 * lines) * max(len(pairs), 2)
+    side = width * (0.45 if base is not None else 0.27)
+    first, second = rows.fitted(left, side), rows.fitted(others, side)
+    height = 0.45 + max(first.height, second.height if base is None else 0.0) * max(len(pairs), 2)
     grid = layout.Grid(1, 1, width, height)
     figure, (panel,) = layout.panels_of(grid, 1)
     colours = dict(zip(overall.labels, rows.colours(len(overall.labels)), strict=True))
     rows.draw_intervals(panel, [pair.estimate for pair in pairs], [colours[pair.row] for pair in pairs])
-    rows.name_rows(panel, left, side)
+    rows.name_rows(panel, first.texts)
     panel.axvline(0.5, color="#777777", linewidth=0.8, zorder=1.5)
     panel.set_xlim(-0.01, 1.01)
     panel.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
@@ -77,7 +75,7 @@ def draw(overall: Overall, pairs: list[Pair], paper: Paper, caption: str) -> Fig
         other: Any = panel.twinx()
         other.set_ylim(panel.get_ylim())
         other.grid(False)
-        rows.name_rows(other, others, side)
+        rows.name_rows(other, second.texts)
         for one, text in ((panel, "X"), (other, "Y")):
             where = 0.0 if one is panel else 1.0
             panel.text(where, 1.01, text, transform=panel.transAxes, ha="right" if one is panel else "left", size=8)

@@ -63,20 +63,18 @@ def draw(overall: Overall, drawn: dict[Label, dict[str, Estimate]], paper: Paper
     names = list(next(iter(drawn.values())))
     width = layout.WIDTHS[paper.width or layout.PAGE]
     columns = min(len(names), 2 if paper.width == layout.COLUMN else 4)
-    texts = list(rows.row_texts(overall).values())
-    side = min(max(layout.text_width(text, 7) for text in texts) + 0.02, width * 0.3)
-    lines = max(layout.wrapped(text, 7, side).count("\n") + 1 for text in texts)
-    height = 0.55 + rows.ROW_HEIGHT * max(1, 0.65 * lines) * max(len(drawn), 2)
+    texts = rows.fitted(list(rows.row_texts(overall).values()), width * (0.36 if columns == 2 else 0.3))
+    height = 0.55 + texts.height * max(len(drawn), 2)
     grid = layout.Grid(-(-len(names) // columns), columns, width / columns, height)
     figure, panels = layout.panels_of(grid, len(names))
     for index, (panel, name) in enumerate(zip(panels, names, strict=True)):
         rows.draw_intervals(panel, [own[name] for own in drawn.values()], rows.colours(len(drawn)))
         panel.set_title(_TITLES[name])
-        panel.xaxis.set_major_locator(MaxNLocator(4 if columns == 2 else 3, steps=style.ROUND))
+        panel.xaxis.set_major_locator(MaxNLocator(4, steps=style.ROUND))
         panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", "−")))
-        rows.name_rows(panel, texts if index % columns == 0 else [""] * len(drawn), side)
-        panel.margins(x=0.08)
-    figure.supxlabel(words.score_name(overall.table), size=8)
+        rows.name_rows(panel, texts.texts if index % columns == 0 else [""] * len(drawn))
+    grid = grid._replace(width=(width - texts.width) / columns + 0.2)  # the names take their part
+    layout.name_axes(panels, grid, words.score_name(overall.table), "")
     layout.put_below(figure, [], [], caption if paper.caption else "")
     return figure
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,6 +18,7 @@ COLUMN, PAGE = "column", "page"
 WIDTHS = {COLUMN: 3.4, PAGE: 7.0}  # inches: of a column and of the text in a paper of two columns
 
 _GAP = 0.06  # inches between the parts of a figure
+_ROOM = 0.92  # of its width is filled by a caption: the small letters of a PGF picture's document may be wider
 
 
 class Paper(NamedTuple):
@@ -79,7 +81,7 @@ def put_below(figure: Figure, handles: Sequence[Any], labels: Sequence[str], cap
         text = figure.text(
             _GAP,
             _GAP,
-            wrapped(visible(caption), SMALL, width - 2 * _GAP),
+            wrapped(visible(caption), SMALL, (width - 2 * _GAP) * _ROOM),
             transform=figure.dpi_scale_trans,
             size=SMALL,
             color=GREY,
@@ -97,22 +99,36 @@ def put_below(figure: Figure, handles: Sequence[Any], labels: Sequence[str], cap
 
 
 def wrapped(text: str, size: float, width: float) -> str:
-    """`text` in lines of at most `width` inches at `size` points, broken at blanks, or within a word that is longer.
+    """`text` in lines of at most `width` inches at `size` points, broken at blanks, or within a longer word.
 
-    A number stays with its unit and with its name.
+    A number stays with its unit and with its name, a footnote's letter with what is before it.
     """
     lines = [""]
-    for word in text.replace(" = ", "\N{NBSP}=\N{NBSP}").replace(" %", "\N{NBSP}%").split(" "):
+    text = text.replace(" = ", "\N{NBSP}=\N{NBSP}").replace(" %", "\N{NBSP}%")
+    for word in re.sub(r"; (\w\))", ";\N{NBSP}\\1", text).split(" "):
         line = f"{lines[-1]} {word}" if lines[-1] else word
         if text_width(line, size) <= width:
             lines[-1] = line
             continue
         lines.append("")
-        for character in word:
-            if text_width(lines[-1] + character, size) > width:
+        for part in re.findall(r"[^-/_]+[-/_]*|[-/_]+", word):
+            if text_width(lines[-1] + part, size) > width:
                 lines.append("")
-            lines[-1] += character
+            for character in part:
+                if text_width(lines[-1] + character, size) > width:
+                    lines.append("")
+                lines[-1] += character
     return "\n".join(line for line in lines if line)
+
+
+def shortened(text: str, size: float, width: float, lines: int) -> str:
+    """`wrapped`, with as much left out in its middle as does not fit in so many lines."""
+    result, cut = wrapped(text, size, width), 0
+    while result.count("\n") >= lines and cut < len(text) - 2:
+        cut += 1
+        middle = (len(text) - cut) // 2
+        result = wrapped(f"{text[:middle]}…{text[middle + cut :]}", size, width)
+    return result
 
 
 def text_width(text: str, size: float) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dapo_cli.analysis import wording
 from dapo_cli.analysis.labels import Label
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MOST_ROWS = 66  # all pairs of 12
-ROW_HEIGHT = 0.19  # inches
+MANY_ROWS = 20
 
 
 def row_texts(overall: Overall, *, numbers: bool = True) -> dict[Label, str]:
@@ -50,16 +50,33 @@ def draw_intervals(panel: Axes, estimates: Sequence[Estimate], colours: Sequence
         else:
             place: Any = panel.get_yaxis_transform()
             panel.text(0.02, index, "no value", transform=place, size=style.SMALL, color=style.GREY, va="center")
+    panel.use_sticky_edges = False  # a bar ends before the panel does
+    panel.margins(x=0.06)
     panel.set_ylim(len(estimates) - 0.4, -0.6)
     panel.grid(False, axis="y")
 
 
-def name_rows(panel: Axes, texts: Sequence[str], width: float) -> int:
-    """Write the names beside the rows, in lines of at most `width` inches; returns the most lines of one name."""
-    wrapped = [layout.wrapped(visible(text), 7, width) for text in texts]
-    panel.set_yticks(range(len(texts)), wrapped)
+class Names(NamedTuple):
+    """The rows' names as they are written, how wide they are, and how high a row is, in inches."""
+
+    texts: list[str]
+    width: float
+    height: float
+
+
+def fitted(texts: Sequence[str], width: float) -> Names:
+    """Names in at most `width` inches; many rows are low, and long names then lose their middle."""
+    many = len(texts) > MANY_ROWS
+    wrapped = [layout.shortened(visible(text), style.NORMAL, width, 1 if many else 2) for text in texts]
+    widest = max(layout.text_width(line, style.NORMAL) for text in wrapped for line in text.split("\n"))
+    height = max(0.125, min(0.19, 8 / len(texts))) * (1.3 if any("\n" in text for text in wrapped) else 1.0)
+    return Names(wrapped, widest, height)
+
+
+def name_rows(panel: Axes, texts: Sequence[str]) -> None:
+    """Write the names beside the rows."""
+    panel.set_yticks(range(len(texts)), texts)
     panel.tick_params(axis="y", length=0)
-    return max(text.count("\n") + 1 for text in wrapped)
 
 
 def colours(count: int) -> list[str]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_APART = 2.2  # points between the bars of lines at the same value
+_APART, _TOGETHER = 2.2, 14.0  # points between the bars of lines at the same value; of all of them at most
 
 
 def plot(numbers: Sensitivity) -> words.Plot:
@@ -79,9 +79,11 @@ def draw(numbers: Sensitivity, paper: Paper, caption: str) -> Figure:
             panel.set_xscale("log")
         own = [line for line in numbers.lines if line.env == env]
         for index, line in enumerate(own):
-            _draw_line(panel, numbers, line, looks[line.label], (index - (len(own) - 1) / 2) * _APART)
+            apart = min(_APART, _TOGETHER / len(own))
+            _draw_line(panel, numbers, line, looks[line.label], (index - (len(own) - 1) / 2) * apart)
         layout.title(panel, key_text(env), grid)
-        _mark_axes(panel, sorted({point.x for line in own for point in line.points}), logarithmic)
+        values = sorted({point.x for line in own for point in line.points})
+        _mark_axes(panel, values, logarithmic, grid.width - 0.7)
     layout.name_axes(panels, grid, _symbol(numbers), words.score_name(numbers.table))
     handles = [Line2D([], [], linewidth=1, **looks[label]) for label in names]
     layout.put_below(
@@ -97,13 +99,13 @@ def _draw_line(panel: Axes, numbers: Sensitivity, line: Line, look: dict[str, An
     """Shifted by points, so that the bars of several lines at one value are seen."""
     from matplotlib.transforms import ScaledTranslation
 
-    figure = panel.figure
-    place = panel.transData + ScaledTranslation(shift / 72, 0, figure.dpi_scale_trans)  # type: ignore[union-attr]
+    place = panel.transData + ScaledTranslation(shift / 72, 0, panel.figure.dpi_scale_trans)
     drawn = [point for point in line.points if math.isfinite(point.cell.estimate.value)]
     xs, ys = [point.x for point in drawn], [point.cell.estimate.value for point in drawn]
     panel.plot(xs, ys, transform=place, linewidth=1, zorder=3, **look)
     bars = {"colors": look["color"], "linewidth": 0.9, "transform": place, "zorder": 2.5}
-    panel.vlines(xs, *zip(*(point.cell.estimate[2:4] for point in drawn), strict=True) if drawn else ([], []), **bars)
+    lows, highs = [point.cell.estimate.low for point in drawn], [point.cell.estimate.high for point in drawn]
+    panel.vlines(xs, lows, highs, **bars)
     panel.update_datalim([(x, y) for point in drawn for x, y in _corners(point.x, point.cell.estimate)])
     several = len({estimate.n for estimate in _estimates(numbers)}) > 1
     for point in drawn:
@@ -115,7 +117,7 @@ def _draw_line(panel: Axes, numbers: Sensitivity, line: Line, look: dict[str, An
         if texts:
             top = estimate.high if math.isfinite(estimate.high) else estimate.value
             text = ", ".join(texts)
-            offset = {"xytext": (shift, 4), "textcoords": "offset points", "ha": "center", "size": 5}
+            offset: Any = {"xytext": (shift, 4), "textcoords": "offset points", "ha": "center", "size": 5}
             panel.annotate(text, (point.x, top), color=look["color"], **offset)
     panel.autoscale_view()
 
@@ -125,16 +127,22 @@ def _corners(x: float, estimate: Any) -> list[tuple[float, float]]:
     return [(x, y) for y in (estimate.low, estimate.high, estimate.value) if math.isfinite(y)]
 
 
-def _mark_axes(panel: Axes, values: list[float], logarithmic: bool) -> None:
-    """Ticks at the values themselves where these are few."""
-    from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
+def _mark_axes(panel: Axes, values: list[float], logarithmic: bool, width: float) -> None:
+    """Ticks at the values themselves, and numbers at those for which there is room in `width` inches."""
+    from matplotlib.ticker import MaxNLocator, NullLocator
 
     panel.margins(x=0.08, y=0.1)
     panel.yaxis.set_major_locator(MaxNLocator(5, steps=style.ROUND))
-    if len(values) <= 8 and (logarithmic or len(values) <= 4):
-        panel.set_xticks(values)
+    places = [math.log(value) for value in values] if logarithmic else values
+    scale = width / ((places[-1] - places[0]) or 1.0)
+    texts, free = [], -math.inf
+    for value, place in zip(values, places, strict=True):
+        half = layout.text_width(f"{value:g}", style.NORMAL) / 2 + 0.03
+        fits = place * scale - half >= free
+        texts.append(f"{value:g}" if fits else "")
+        free = place * scale + half if fits else free
+    panel.set_xticks(values, texts)
     panel.xaxis.set_minor_locator(NullLocator())
-    panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def _rings(numbers: Sensitivity) -> bool:

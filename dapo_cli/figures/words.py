@@ -22,7 +22,7 @@ class Plot:
     """A figure before it is drawn: its numbers as a table of text and as objects, what it says, and how to draw it."""
 
     header: tuple[str, ...]
-    rows: list[tuple[str, ...]]
+    rows: Sequence[tuple[str, ...]]
     right: tuple[str, ...]  # the columns of numbers
     records: list[dict[str, Any]]
     caption: str
@@ -66,17 +66,19 @@ def interval_sentence(table: Table, estimates: Sequence[Estimate], what: str = "
     """`Bars: 95 % Student t interval.`; nothing where no estimate has one."""
     methods = sorted({estimate.method for estimate in estimates if estimate.method})
     if not methods:
-        return [f"{what} need three runs."] if estimates else []
+        return [f"{what} need three runs in each environment."] if estimates else []
     methods_text = " or ".join(captions.INTERVAL_NAMES[method] for method in methods)
     text = f"{what}: 95 % {methods_text} interval"
     if "bootstrap" in methods:
         text += f" ({table.request.resamples} resamples, seed {table.request.seed})"
+    if any(not estimate.method for estimate in estimates):
+        text += "; none where runs are too few"
     return [f"{text}."]
 
 
 def closing_sentences(table: Table) -> list[str]:
     """The footnotes, and what holds for everything that is drawn."""
-    general = list(table.notes)
+    general = [note.replace("share a cell", "count as one sample") for note in table.notes]  # a figure has no cells
     if table.request.choice.frozen:
         general.insert(0, f"runs: the selection '{table.request.choice.frozen}'")
     return [f"{text}." for text in wording.footnotes(table)] + [f"{text[0].upper()}{text[1:]}." for text in general]
