@@ -1,0 +1,1 @@
+"""What a reader gets who has no dapo: a page, and a folder with everything behind it."""

@@ -1,0 +1,126 @@
+"""Everything that a report says, gathered from the database: text in listings, and the drawing of the curves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from dapo_cli.analysis import accounting, captions, curves, labels, ledger, tables
+from dapo_cli.analysis.requests import Request
+from dapo_cli.analysis.selection import Record, Selection, matching, select
+from dapo_cli.analysis.series import RETURN, TRAIN_RETURN
+from dapo_cli.analysis.tables import Table
+from dapo_cli.display import steps_text
+from dapo_cli.errors import BadInput
+from dapo_cli.report import drawing, results, run_listings
+from dapo_cli.report.drawing import Drawing
+from dapo_cli.report.listing import Listing
+from store import runs as store_runs
+from store.accounting import inherited
+
+if TYPE_CHECKING:
+    from store.session import Database
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A report before it is a page."""
+
+    facts: list[tuple[str, str]]
+    drawing: Drawing | None
+    curve_text: list[str]
+    final: Table
+    results: Listing
+    differences: Listing | None
+    improvement: Listing | None
+    shared: Listing
+    varied: Listing
+    runs: Listing
+    left_out: Listing
+    ledger: Listing
+    ledger_words: list[str]
+    compute: Listing
+    compute_words: list[str]
+    provenance: Listing
+
+
+def gather(database: Database, request: Request) -> Contents:
+    """The contents of a report on what `request` asks for, `rows` being the keys of its lines.
+
+    With a base, the table of results is without it, and the differences stand by themselves. Raises BadInput where no
+    run is left, and for runs that must not be compared.
+    """
+    plain = replace(request, base=None, vary=(), equivalent=None)
+    final = tables.build(database, plain)
+    counted = list({run["id"]: run for cell in final.cells.values() for run in cell.runs}.values())
+    counted.sort(key=lambda run: (run["created_at"], run["id"]))
+    if not counted:
+        reasons = "".join(f" ({note})" for note in final.notes)
+        raise BadInput(f"no run to report{reasons}: see what there is with dapo runs")
+    chosen = select(database, request.choice)
+    known = matching(database, request.choice)
+    drawn, text = _curves(database, plain, chosen)
+    entries = ledger.entries(database, request.choice)
+    bill = accounting.bill(known, inherited(database))
+    names = store_runs.shorten(database)
+    return Contents(
+        facts=_facts(final, counted, known),
+        drawing=drawn,
+        curve_text=text,
+        final=final,
+        results=results.results(final),
+        differences=results.results(tables.build(database, request)) if request.base else None,
+        improvement=results.probabilities(final),
+        shared=run_listings.shared(counted, final),
+        varied=run_listings.varied(counted, final),
+        runs=run_listings.counted(counted, names, final),
+        left_out=run_listings.left_out(counted, known, chosen.reasons, names),
+        ledger=run_listings.tried(entries),
+        ledger_words=[entry.words() for entry in entries],
+        compute=run_listings.spent(bill),
+        compute_words=[bill.sentence, *bill.notes],
+        provenance=run_listings.provenance(known),
+    )
+
+
+def _facts(table: Table, counted: Sequence[Record], known: Sequence[Record]) -> list[tuple[str, str]]:
+    least, most = min(table.counts), max(table.counts)
+    budgets = sorted({run["steps"] for run in counted})
+    begun = min(run["created_at"] for run in counted)[:10]
+    ended = max(run["ended_at"] or run["created_at"] for run in counted)[:10]
+    return [
+        ("Algorithms", ", ".join(sorted({run["algo"] for run in counted}))),
+        ("Environments", ", ".join(sorted({run["env"] for run in counted}))),
+        ("Runs", f"{len(counted)} counted" + (f", {len(known) - len(counted)} left out" * (len(known) > len(counted)))),
+        ("Runs per cell", str(least) if least == most else f"{least} to {most}"),
+        ("Seeds", str(len({run["seed"] for run in counted}))),
+        ("Steps per run", ", ".join(map(steps_text, budgets))),
+        ("Trained", begun if begun == ended else f"{begun} to {ended} (UTC)"),
+    ]
+
+
+def _curves(database: Database, request: Request, chosen: Selection) -> tuple[Drawing | None, list[str]]:
+    """The learning curves of the chosen runs; None and why, where there is nothing to draw."""
+    quantity = TRAIN_RETURN if request.measure.name == "final-train" else RETURN
+    by = [key for key in request.rows if key not in curves.KEYS]
+    statistic = "mean" if request.statistic == "gap" else request.statistic
+    asked: Any = {"by": by, "statistic": statistic, "allow": request.allow}
+    try:
+        found = curves.collect(database, request.choice, quantity=quantity, **asked)
+    except BadInput as error:
+        return None, [f"No curves: {error}."]
+    groups = labels.group(chosen.runs, [*curves.KEYS, *by])
+    names = {(label[0], label[1:]): [f"seed {run['seed']}" for run in runs] for label, runs in groups.items()}
+    drawn = drawing.draw(found, names)
+    what = "evaluation return, with mean actions" if quantity == RETURN else "training return, averaged in windows"
+    bands = sorted({curve.band for curve in found.lines} - {curves.NO_BAND})
+    sentences = [f"{captions.STATISTIC_NAMES[statistic].capitalize()} of the runs' {what}, over environment steps."]
+    sentences += [f"Bands: {' or '.join(_BANDS[band] for band in bands)}; each step for itself."] if bands else []
+    return drawn, [*sentences, *drawn.remarks, *(f"{note[0].upper()}{note[1:]}." for note in found.notes())]
+
+
+_BANDS = {
+    curves.CI: "95 % interval",
+    curves.MINMAX: "from the lower to the higher of two runs, which have no interval",
+}
