@@ -17,7 +17,7 @@ from dapo_cli import app, console
 from dapo_cli.errors import Interrupted, RunFailed
 
 ROOT = Path(dapo_cli.__file__).parent.parent
-COMMANDS = sorted(file.stem.replace("_", "-") for file in app.COMMANDS.glob("[!_]*.py"))
+COMMANDS = sorted(file.stem.rstrip("_").replace("_", "-") for file in app.COMMANDS.glob("[!_]*.py"))
 
 
 def python(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
