@@ -165,8 +165,8 @@ def plot(
         console.print_table(drawn.header, drawn.rows, right=drawn.right, whole=drawn.right)
     for path in files:
         console.info(f"wrote {path}")
-    if not json:
-        console.info(drawn.caption)
+    for note in drawn.notes if json else [drawn.caption]:
+        console.info(note)
 
 
 def _check_options(context: typer.Context, kind: Kind) -> None:

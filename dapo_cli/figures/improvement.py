@@ -45,7 +45,7 @@ def plot(overall: Overall) -> words.Plot:
         right,
         records,
         caption,
-        [],
+        list(table.notes),
         lambda paper: draw(overall, pairs, paper, caption),
     )
 

@@ -51,7 +51,13 @@ def plot(overall: Overall) -> words.Plot:
         for name in names
     ]
     return words.Plot(
-        (*table.rows, *right), texts, right, records, caption, [], lambda paper: draw(overall, drawn, paper, caption)
+        (*table.rows, *right),
+        texts,
+        right,
+        records,
+        caption,
+        list(table.notes),
+        lambda paper: draw(overall, drawn, paper, caption),
     )
 
 

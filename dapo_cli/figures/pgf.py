@@ -7,38 +7,16 @@ formats, which is wider than most. So no TeX is needed, and the file is the same
 from __future__ import annotations
 
 import io
-import unicodedata
+import re
 from typing import TYPE_CHECKING, Any
 
+from dapo_cli.analysis.writers import tex
 from dapo_cli.console import visible
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_TEX = {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    '"': "''",
-    "\N{NBSP}": "~",
-    "–": "--",
-    "…": r"\ldots{}",
-    "½": "1/2",
-    **{character: f"\\{character}" for character in "&%$#_{}"},
-    **{
-        character: rf"\ensuremath{{{command}}}"
-        for character, command in {
-            "−": "-", "×": r"\times", "±": r"\pm", "≥": r"\ge", "≤": r"\le", "∞": r"\infty", "·": r"\cdot",
-        }.items()
-    },
-    **dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹", (rf"\textsuperscript{{{digit}}}" for digit in range(10)), strict=True)),
-}  # fmt: skip
-_UNNAMED_GREEK = "ΑΒΕΖΗΙΚΜΝΟΡΤΧο"  # TeX writes these in Latin letters
-_ROMAN = dict(zip(_UNNAMED_GREEK, "ABEZHIKMNOPTXo", strict=True))
-_LAST_LATIN = "ſ"  # what pdflatex knows of Unicode without a package
+_SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 
 
 def picture(figure: Figure, description: str) -> str:
@@ -70,20 +48,10 @@ def picture(figure: Figure, description: str) -> str:
     return file.getvalue()
 
 
-def tex_text(text: str) -> str:
-    """`text` as pdflatex understands it without any package; "?" for a character that it does not know."""
-    return "".join(map(_tex_character, text))
-
-
-def _tex_character(character: str) -> str:
-    if character in _TEX:
-        return _TEX[character]
-    if " " <= character <= "~" or ("¡" < character <= _LAST_LATIN and character.isalpha()):
-        return character
-    if character in _ROMAN:
-        return rf"\ensuremath{{\mathrm{{{_ROMAN[character]}}}}}"
-    kind, _, letter = unicodedata.name(character, "").rpartition(" LETTER ")
-    if kind in ("GREEK SMALL", "GREEK CAPITAL") and letter.isalpha() and letter != "FINAL SIGMA":
-        name = {"LAMDA": "LAMBDA"}.get(letter, letter).lower()
-        return rf"\ensuremath{{\{name if kind == 'GREEK SMALL' else name.capitalize()}}}"
-    return "?"
+def tex_text(words: str) -> str:
+    """`words` as pdflatex understands them without any package."""
+    parts = re.split(f"([{_SUPERSCRIPTS}])", words.replace("½", "1/2"))
+    return "".join(
+        rf"\textsuperscript{{{_SUPERSCRIPTS.index(part)}}}" if index % 2 else tex.text(part)
+        for index, part in enumerate(parts)
+    )

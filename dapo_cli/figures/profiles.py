@@ -59,7 +59,13 @@ def plot(overall: Overall) -> words.Plot:
     ]
     caption = " ".join(sentences)
     return words.Plot(
-        (*table.rows, *right), rows, right, records, caption, [], lambda paper: draw(overall, drawn, paper, caption)
+        (*table.rows, *right),
+        rows,
+        right,
+        records,
+        caption,
+        list(table.notes),
+        lambda paper: draw(overall, drawn, paper, caption),
     )
 
 

@@ -55,7 +55,7 @@ def plot(numbers: Sensitivity) -> words.Plot:
         right=right,
         records=numbers.records(),
         caption=" ".join(sentences),
-        notes=numbers.notes,
+        notes=[*table.notes, *numbers.notes],
         draw=lambda paper: draw(numbers, paper, " ".join(sentences)),
     )
 
