@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dapo_cli.analysis import sheets, tables
+from dapo_cli.analysis import sheets, tables, traces
 from dapo_cli.analysis.requests import Request
 from dapo_cli.analysis.sheets import Sheet, Style
 from dapo_cli.analysis.tables import Table
@@ -26,8 +26,6 @@ class Export(NamedTuple):
 
 def make(database: Database, request: Request, style: Style) -> Export:
     """The table that a request and a style ask for; raises BadInput, also where no run counts, and StoreError."""
-    from dapo_cli.analysis.traces import definition
-
     table = tables.build(database, request)
     if not table.counts:
         told = "".join(f" ({note})" for note in table.notes)
@@ -38,4 +36,6 @@ def make(database: Database, request: Request, style: Style) -> Export:
         sheet = hyperparameter_sheet(database, table, style)
     else:
         sheet = sheets.results(table, style)
-    return Export(table, sheet, FORMATS[style.format](sheet), definition(table, sheet))
+    what = "hyperparameters" if style.hyperparameters else "results"
+    definition = traces.definition(request, what, table.notes, sheet.behind)
+    return Export(table, sheet, FORMATS[style.format](sheet), definition)

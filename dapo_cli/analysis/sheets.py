@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import shlex
 from collections.abc import Iterable, Mapping
@@ -11,12 +9,12 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Any, NamedTuple
 
-from dapo_cli.analysis import captions, wording
+from dapo_cli.analysis import captions, traces, wording
 from dapo_cli.analysis.labels import Label, key_text
 from dapo_cli.analysis.tables import Cell, Table
 from dapo_cli.console import visible
 
-SPREADS = ("interval", "std", "none")
+TITLES = {"mean": "mean", "median": "median", "iqm": "IQM", "gap": "optimality gap"}
 
 
 @dataclass(frozen=True)
@@ -36,10 +34,11 @@ class Style:
 
 
 class Part(NamedTuple):
-    """What a cell consists of. `kind`: "number" (aligned at the point), "spread", "text" or "marks"."""
+    """One text of every cell. `kind`: "number" (aligned at the point), "spread", "count", "text" or "marks"."""
 
-    title: str
+    name: str
     kind: str
+    title: str
 
 
 class Entry(NamedTuple):
@@ -59,10 +58,11 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True)
 class Sheet:
-    """`entries[row, column]`, counted from 1. `export` is the table's key, `command` makes it again.
+    """`entries[row, column]`, counted from 1; `behind` is what each rests on, as JSON takes it; programs read `records`.
 
-    With `blocks` it is written long: a block of rows for each column, and a column for each part. `sections` are
-    headings over rows: row -> text. `headings` stand over the row labels, `over` are the columns' keys; `below` are footnotes and notes, `symbols` those of hyperparameters in its texts.
+    `export` is the table's key, `command` makes it again. `headings` stand over the row labels, `over` are the columns'
+    keys. With `blocks` it is written long: a block of rows for each column, and a column for each part. `sections` are
+    headings over rows: row -> text. `below` are footnotes and notes, `symbols` those of hyperparameters in its texts.
     """
 
     export: str
@@ -74,16 +74,12 @@ class Sheet:
     cols: tuple[str, ...]
     parts: tuple[Part, ...]
     entries: Mapping[tuple[int, int], Entry]
+    behind: Mapping[tuple[int, int], Mapping[str, Any]]
     below: tuple[str, ...]
     records: list[dict[str, Any]]
     symbols: frozenset[str] = frozenset()
     blocks: bool = False
     sections: Mapping[int, str] = field(default_factory=dict)
-
-    @property
-    def is_hyperparameters(self) -> bool:
-        """Whether it holds settings, not results."""
-        return bool(self.sections)
 
     def key(self, row: int, col: int) -> str:
         """The key of a cell."""
@@ -93,25 +89,25 @@ class Sheet:
 def results(table: Table, style: Style) -> Sheet:
     """The sheet of a comparison's numbers."""
     parts = _parts(table, style)
-    entries = {}
+    entries, behind = {}, {}
     for at, row, col in positions(table):
         cell = table.cells[row, col]
-        texts = _texts(table, cell, parts, _decimals(table, col, style))
-        entries[at] = Entry(texts, cell.estimate.n, checksum(scores_of(cell)), cell.best)
-    export = export_key(table, {f"{r}.{c}": scores_of(table.cells[row, col]) for (r, c), row, col in positions(table)})
+        texts = _texts(cell, parts, _decimals(table, col, style))
+        entries[at] = Entry(texts, cell.estimate.n, traces.checksum(traces.scores_of(cell)), cell.best)
+        labels = dict(zip(table.rows + table.cols, row + col, strict=True))
+        behind[at] = traces.of_results(table, cell) | {"labels": labels, "shown": entries[at].shown}
+    export = traces.export_key(table.request, "results", behind)
     return Sheet(
         export=export,
         command=command(table, style),
-        caption=captions.caption(table, spread=style.spread),
+        caption=visible(captions.caption(table, spread=style.spread)),
         headings=tuple(visible(table.symbols.get(key, key)) for key in table.rows),
         over=", ".join(visible(table.symbols.get(key, key)) for key in table.cols),
-        rows=tuple(
-            tuple(_label(table, key, value, False) for key, value in zip(table.rows, row, strict=True))
-            for row in table.row_labels
-        ),
-        cols=tuple(_column(table, col) for col in table.col_labels),
+        rows=tuple(tuple(visible(key_text(value)) for value in row) for row in table.row_labels),
+        cols=tuple(heading(table, table.cols, col) or visible(table.request.measure.title) for col in table.col_labels),
         parts=parts,
         entries=entries,
+        behind=behind,
         below=tuple(visible(text) for text in (*wording.footnotes(table), *(f"Note: {note}." for note in table.notes))),
         records=[
             {"key": f"{export}.{r}.{c}", **record, "checksum": entries[r, c].checksum}
@@ -128,22 +124,9 @@ def positions(table: Table) -> list[tuple[tuple[int, int], Label, Label]]:
     return [((r, c), row, col) for (r, row), (c, col) in grid if (row, col) in table.cells]
 
 
-def scores_of(cell: Cell) -> dict[str, float]:
-    """The scores of a cell's runs by id."""
-    left = {env: list(scores) for env, scores in cell.strata.items()}
-    return {run["id"]: left[run["env"]].pop(0) for run in cell.runs}
-
-
-def checksum(values: Mapping[str, Any]) -> str:
-    """What tells a cell from another one: its runs, and what they came to."""
-    runs, both = sorted(values), [[id_, repr(value)] for id_, value in sorted(values.items())]
-    return f"{_digest(runs, 6)}-{_digest(both, 6)}"
-
-
-def export_key(table: Table, cells: Mapping[str, Mapping[str, Any]], what: str = "results") -> str:
-    """8 hex digits of the request and of the runs of every cell with their values; not of the style."""
-    values = {at: [[id_, repr(value)] for id_, value in sorted(of.items())] for at, of in cells.items()}
-    return _digest([what, table.request.arguments(), values], 8)
+def heading(table: Table, keys: tuple[str, ...], label: Label) -> str:
+    """A label in one line: `HalfCheetah-v4, β = 0.5`."""
+    return visible(", ".join(wording.heading(table, key, value) for key, value in zip(keys, label, strict=True)))
 
 
 def command(table: Table, style: Style) -> str:
@@ -151,42 +134,41 @@ def command(table: Table, style: Style) -> str:
     return shlex.join(["dapo", "table", *table.request.arguments(), *style.arguments()])
 
 
-def _digest(value: object, digits: int) -> str:
-    text = json.dumps(value, sort_keys=True, ensure_ascii=True)
-    return hashlib.sha256(text.encode("ascii")).hexdigest()[:digits]
-
-
 def _parts(table: Table, style: Style) -> tuple[Part, ...]:
     cells = table.cells.values()
-    parts = [Part(table.request.statistic, "number")]
+    parts = [Part("value", "number", TITLES[table.request.statistic])]
     if style.spread == "std" and any(_has_std(cell) for cell in cells):
-        parts.append(Part("± std", "spread"))
+        parts.append(Part("std", "spread", "± std"))
     if style.spread == "interval" and any(math.isfinite(cell.estimate.low) for cell in cells):
-        parts.append(Part("95 % interval", "spread"))
+        parts.append(Part("interval", "spread", "95 % interval"))
     if table.base is not None or len(table.counts) > 1:
-        parts.append(Part("n", "text"))
+        parts.append(Part("n", "count", "n"))
     if table.base is not None:
-        parts += [Part("Δ", "number"), Part("95 % interval of Δ", "spread"), Part("p", "text")]
+        parts.append(Part("difference", "number", "Δ"))
+        if any(cell.difference and math.isfinite(cell.difference.low) for cell in cells):
+            parts.append(Part("difference interval", "spread", "95 % interval"))
+        if any(math.isfinite(cell.p) for cell in cells):
+            parts.append(Part("p", "count", "p"))
     if table.request.equivalent:
-        parts.append(Part("verdict", "text"))
-    return (*parts, Part("", "marks")) if table.footnotes else tuple(parts)
+        parts.append(Part("verdict", "text", "verdict"))
+    return (*parts, Part("marks", "marks", "")) if table.footnotes else tuple(parts)
 
 
-def _texts(table: Table, cell: Cell, parts: Iterable[Part], decimals: int) -> tuple[str, ...]:
+def _texts(cell: Cell, parts: Iterable[Part], decimals: int) -> tuple[str, ...]:
     estimate, difference = cell.estimate, cell.difference
     number = wording.fixed
     texts = {
-        table.request.statistic: number(estimate.value, decimals) if cell.runs else "–",
-        "± std": f"± {number(estimate.std, decimals)}" if _has_std(cell) else "",
-        "95 % interval": wording.fixed_interval(estimate.low, estimate.high, decimals),
+        "value": number(estimate.value, decimals) if cell.runs else "–",
+        "std": f"± {number(estimate.std, decimals)}" if _has_std(cell) else "",
+        "interval": wording.fixed_interval(estimate.low, estimate.high, decimals),
         "n": str(estimate.n),
-        "Δ": number(difference.value, decimals, signed=True) if difference else "–",
-        "95 % interval of Δ": wording.fixed_interval(difference.low, difference.high, decimals) if difference else "",
+        "difference": number(difference.value, decimals, signed=True) if difference else "–",
+        "difference interval": wording.fixed_interval(difference.low, difference.high, decimals) if difference else "",
         "p": wording.p_text(cell.p),
         "verdict": cell.verdict,
-        "": wording.mark_text(cell),
+        "marks": wording.mark_text(cell),
     }
-    return tuple(texts[part.title] for part in parts)
+    return tuple(texts[part.name] for part in parts)
 
 
 def _has_std(cell: Cell) -> bool:
@@ -199,12 +181,3 @@ def _decimals(table: Table, col: Label, style: Style) -> int:
         return style.digits
     values = [abs(cell.estimate.value) for (_, other), cell in table.cells.items() if other == col]
     return wording.decimals(max((value for value in values if math.isfinite(value)), default=0.0))
-
-
-def _label(table: Table, key: str, value: Any, named: bool) -> str:
-    return visible(wording.heading(table, key, value) if named else key_text(value))
-
-
-def _column(table: Table, col: Label) -> str:
-    texts = [_label(table, key, value, True) for key, value in zip(table.cols, col, strict=True)]
-    return ", ".join(texts) or visible(table.request.measure.title)

@@ -1,69 +1,80 @@
-"""What is behind each cell of an exported table: its runs and their scores, and the SQL that gives the raw numbers."""
+"""What is behind each cell of an exported table, and the keys and checksums that tell one content from another."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from dapo_cli.analysis.sheets import Sheet, positions, scores_of
-from dapo_cli.analysis.tables import Cell, Table
+if TYPE_CHECKING:
+    from dapo_cli.analysis.requests import Request
+    from dapo_cli.analysis.selection import Record
+    from dapo_cli.analysis.tables import Cell, Table
 
-FORMAT = 1  # of the definition
-
-
-def definition(table: Table, sheet: Sheet) -> dict[str, Any]:
-    """A JSON object: the request, and for each cell (`row.column`) its numbers, runs, left-out runs and footnotes.
-
-    Numbers that are not finite stand as "nan", "inf" or "-inf".
-    """
-    request = table.request
-    return {
-        "format": FORMAT,
-        "table": "hyperparameters" if sheet.is_hyperparameters else "results",
-        "request": request.arguments(),
-        "measure": str(request.measure),
-        "statistic": request.statistic,
-        "normalise": request.normalise,
-        "caption": sheet.caption,
-        "notes": list(table.notes),
-        "cells": sheet_cells(table, sheet),
-    }
+Place = tuple[int, int]
+"""Row and column of a cell, counted from 1."""
 
 
-def sheet_cells(table: Table, sheet: Sheet) -> dict[str, Any]:
-    """`row.column` -> what is behind the cell."""
-    if sheet.is_hyperparameters:
-        return {}
-    return {
-        f"{r}.{c}": _cell(table, table.cells[row, col])
-        | {"labels": dict(zip(table.rows + table.cols, row + col, strict=True)), "shown": sheet.entries[r, c].shown}
-        for (r, c), row, col in positions(table)
-    }
-
-
-def _cell(table: Table, cell: Cell) -> dict[str, Any]:
-    estimate, difference = cell.estimate, cell.difference
-    scores = scores_of(cell)
-    numbers = {name: _number(value) for name, value in estimate._asdict().items()}
+def of_results(table: Table, cell: Cell) -> dict[str, Any]:
+    """The numbers of a cell, its runs with their scores, the runs left out and its footnotes, as JSON takes them."""
+    difference, scores = cell.difference, scores_of(cell)
+    numbers: dict[str, Any] = cell.estimate._asdict()
     if difference is not None:
-        names = ("difference", "difference_low", "difference_high", "p", "test")
-        values = (difference.value, difference.low, difference.high, cell.p, difference.method)
-        numbers |= {name: _number(value) for name, value in zip(names, values, strict=True)}
-    return numbers | {
-        "runs": [
-            {
-                "id": run["id"],
-                "env": run["env"],
-                "seed": run["seed"],
-                "status": run["status"],
-                "score": _number(scores[run["id"]]),
-            }
-            for run in cell.runs
-        ],
-        "left_out": [{"id": run["id"], "status": run["status"]} for run in cell.left_out],
+        numbers |= {
+            f"difference_{name}" if name != "value" else "difference": x for name, x in difference._asdict().items()
+        }
+        numbers["p"] = cell.p
+    return {
+        **{name: plain(value) for name, value in numbers.items()},
+        "runs": [_run(run) | {"score": plain(scores[run["id"]])} for run in cell.runs],
+        "left_out": [_run(run) for run in cell.left_out],
         "footnotes": [table.footnotes[mark] for mark in cell.marks],
     }
 
 
-def _number(value: Any) -> Any:
-    return value if not isinstance(value, float) or math.isfinite(value) else str(value)
+def scores_of(cell: Cell) -> dict[str, float]:
+    """The scores of a cell's runs by id."""
+    left = {env: iter(scores) for env, scores in cell.strata.items()}
+    return {run["id"]: float(next(left[run["env"]])) for run in cell.runs}
+
+
+def checksum(values: Mapping[str, Any]) -> str:
+    """Run id -> score: 6 hex digits of the runs, a dash, 6 of the runs with their scores."""
+    pairs = sorted((id_, repr(value)) for id_, value in values.items())
+    return f"{_digest([id_ for id_, _ in pairs], 6)}-{_digest(pairs, 6)}"
+
+
+def export_key(request: Request, what: str, behind: Mapping[Place, Mapping[str, Any]]) -> str:
+    """8 hex digits of the request and of the runs of every cell with their scores; the style does not count."""
+    cells = [[*at, sorted((run["id"], repr(run["score"])) for run in cell["runs"])] for at, cell in behind.items()]
+    return _digest([what, request.arguments(), cells], 8)
+
+
+def definition(
+    request: Request, what: str, notes: tuple[str, ...], behind: Mapping[Place, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """A JSON object of all that is to be known of an export later; `cells`: `row.column` -> what is behind it."""
+    return {
+        "format": 1,
+        "what": what,
+        "request": request.arguments(),
+        "measure": str(request.measure),
+        "normalise": request.normalise,
+        "notes": list(notes),
+        "cells": {f"{r}.{c}": cell for (r, c), cell in behind.items()},
+    }
+
+
+def plain(value: Any) -> Any:
+    """A number that JSON does not have as text: "nan", "inf", "-inf"."""
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _run(run: Record) -> dict[str, Any]:
+    return {name: run[name] for name in ("id", "env", "seed", "status")}
+
+
+def _digest(value: object, digits: int) -> str:
+    return hashlib.sha256(json.dumps(value).encode("ascii")).hexdigest()[:digits]

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dapo_cli import console, options
-from dapo_cli.errors import BadInput
 from dapo_cli.project_file import database_location
 
 if TYPE_CHECKING:
@@ -77,8 +76,8 @@ def table(
     """Write a table for a paper: a statistic of the runs' scores, with its interval.
 
     Keys are algo, env, tag, every other column of the table run, and every hyperparameter. Bold is what is not
-    distinguishable from the best of its column. Every cell has a key: dapo why KEY says where its number comes from, and
-    dapo verify FILE whether it still is what the runs say.
+    distinguishable from the best of its column. Every cell has a key: dapo why KEY says where its number comes from,
+    and dapo verify FILE whether it still is what the runs say.
     """
     request, style = asked(locals())
     from dapo_cli.analysis import exports

@@ -11,6 +11,8 @@ from dapo_cli.analysis.writers.layout import head, lines, tail
 
 _SIZES = ((74, r"\small"), (84, r"\footnotesize"), (100, r"\scriptsize"))
 """How many digits, blanks between columns counted in, a line of 345 pt holds in a font: the text width of `article`."""
+_GAP = 1.6  # digits between two columns
+_WRAPPED = 18  # digits to which a longer text is wrapped
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 
 
@@ -20,24 +22,28 @@ def latex(sheet: Sheet) -> str:
     What is too wide for a page is set as blocks, one below the other. The caption stands outside the comments that
     make the table traceable: it may be reworded.
     """
-    blocks = sheet.blocks or (_width(sheet, blocks=False) > _SIZES[1][0] and not sheet.sections)
+    blocks = sheet.blocks or (_width(sheet, blocks=False) > _SIZES[1][0] and bool(sheet.over))
     width = _width(sheet, blocks=blocks)
     size = next((name for limit, name in _SIZES if width <= limit), _SIZES[-1][1])
     parts = [part for _ in (sheet.cols if not blocks else [""]) for part in sheet.parts]
     used = _columns(sheet, parts, blocks=blocks)
     body = [*_header(sheet, blocks=blocks), r"\midrule", *_rows(sheet, len(used) + len(sheet.headings), blocks=blocks)]
-    escape = lambda words: tex.text(words, sheet.symbols)  # noqa: E731
+
+    def escape(words: str) -> str:
+        return tex.text(words, sheet.symbols)
+
     return (
         "\n".join(
             [
                 r"% Needs in the preamble: \usepackage{booktabs} \usepackage{siunitx}",
                 r"\begin{table}",
                 r"\centering",
-                rf"\caption{{{escape(sheet.caption)}}}",
+                rf"\caption{{{tex.prose(sheet.caption, sheet.symbols)}}}\smallskip",
                 *(f"% {line}" for line in head(sheet, "latex", escape, blocks=blocks)),
                 size,
                 r"\setlength{\tabcolsep}{4pt}",
-                r"\sisetup{detect-weight,detect-inline-weight=math}",
+                r"\sisetup{detect-weight,group-separator={}}",
+                *[r"\protected\def\best{\bfseries}"] * any(entry.bold for entry in sheet.entries.values()),
                 rf"\begin{{tabular}}{{@{{}}{'l' * len(sheet.headings)}{''.join(used)}@{{}}}}",
                 r"\toprule",
                 *body,
@@ -58,12 +64,14 @@ def _columns(sheet: Sheet, parts: Sequence[Part], *, blocks: bool) -> list[str]:
     for index, part in enumerate(parts):
         place = index % len(sheet.parts)
         column = None if blocks else index // len(sheet.parts) + 1
-        texts = [entry.texts[place] for (_, c), entry in sheet.entries.items() if column in (None, c)]
+        texts = [e.texts[place] for (_, c), e in sheet.entries.items() if column in (None, c) and not e.spans]
         if part.kind == "number":
             used.append(_aligned(texts))
+        elif part.kind == "text" and max(map(len, texts), default=0) > _WRAPPED:
+            used.append(rf">{{\raggedright\arraybackslash}}p{{{_WRAPPED / 2}em}}")  # of package array, part of siunitx
         else:
-            kinds = {"spread": r"@{\;}r", "marks": "@{}l"}
-            used.append(kinds.get(part.kind, "l" if part.title == "verdict" else "r"))
+            kinds = {"spread": r"@{\enspace}r", "marks": "@{}l"}
+            used.append(kinds.get(part.kind, "l" if part.kind == "text" else "r"))
     return used
 
 
@@ -85,7 +93,7 @@ def _header(sheet: Sheet, *, blocks: bool) -> list[str]:
     each = len(sheet.parts)
     heads = [rf"\multicolumn{{{each}}}{{c}}{{{tex.text(col, sheet.symbols)}}}" for col in sheet.cols]
     first = _row([*labels, *heads])
-    if all(part.kind in ("number", "spread", "marks") for part in sheet.parts):
+    if each == 1 or all(part.kind in ("number", "spread", "marks") for part in sheet.parts):
         return [first]
     starts = [len(labels) + 1 + index * each for index in range(len(sheet.cols))]
     rules = "".join(rf"\cmidrule(lr){{{start}-{start + each - 1}}}" for start in starts)
@@ -94,7 +102,7 @@ def _header(sheet: Sheet, *, blocks: bool) -> list[str]:
 
 def _title(part: Part) -> str:
     title = "$n$" if part.title == "n" else "$p$" if part.title == "p" else tex.text(part.title)
-    return rf"\multicolumn{{1}}{{{'l' if part.kind == 'text' and part.title == 'verdict' else 'c'}}}{{{title}}}"
+    return rf"\multicolumn{{1}}{{{'l' if part.kind == 'text' else 'c'}}}{{{title}}}"
 
 
 def _rows(sheet: Sheet, width: int, *, blocks: bool) -> list[str]:
@@ -115,21 +123,21 @@ def _rows(sheet: Sheet, width: int, *, blocks: bool) -> list[str]:
 
 def _cell(sheet: Sheet, entry: Entry | None) -> list[str]:
     if entry is None:
-        return ["{--}", *[""] * (len(sheet.parts) - 1)]
+        return [r"{\textendash}", *[""] * (len(sheet.parts) - 1)]
     if entry.spans:
-        return [rf"\multicolumn{{{len(sheet.cols)}}}{{c}}{{{tex.text(entry.texts[0])}}}"]
-    done = []
+        return [rf"\multicolumn{{{len(sheet.cols)}}}{{l}}{{{tex.text(entry.texts[0])}}}"]
+    done: list[str] = []
     for part, words in zip(sheet.parts, entry.texts, strict=True):
         if part.kind == "number":
-            bold = r"\bfseries " if entry.bold and not done else ""
-            done.append(f"{bold}{words}" if _NUMBER.fullmatch(words) else f"{{{bold}{tex.number(words)}}}")
+            bold = r"\best " if entry.bold and not done else ""
+            done.append(f"{bold}{words}" if _NUMBER.fullmatch(words) else f"{{{tex.number(words)}}}")
         elif part.kind == "spread":
             done.append(tex.number(words))
         elif part.kind == "marks":
             done.append(rf"\textsuperscript{{{words}}}" if words else "")
         else:
             done.append(tex.text(words))
-    return [words.replace("–", "--") for words in done]
+    return done
 
 
 def _below(sheet: Sheet) -> list[str]:
@@ -139,7 +147,8 @@ def _below(sheet: Sheet) -> list[str]:
     for words in sheet.below:
         mark, colon, rest = words.partition(": ")
         note = colon and re.fullmatch("[a-z]{1,2}", mark)
-        told.append((rf"\textsuperscript{{{mark}}}\,{tex.text(rest)}" if note else tex.text(words)) + r"\par")
+        text = tex.prose(rest if note else words, sheet.symbols)
+        told.append((rf"\textsuperscript{{{mark}}}\,{text}" if note else text) + r"\par")
     return [*told, r"\end{minipage}"]
 
 
@@ -149,16 +158,21 @@ def _row(cells: list[str]) -> str:
 
 def _width(sheet: Sheet, *, blocks: bool) -> float:
     """About how many digits a line is wide, the gaps between columns counted in."""
-    labels = [max(map(len, column)) for column in zip(sheet.headings, *sheet.rows, strict=True)]
-    groups: list[list[Entry]] = [list(sheet.entries.values())]
-    if not blocks:
-        groups = [[e for (_, c), e in sheet.entries.items() if c == col] for col in range(1, len(sheet.cols) + 1)]
-    width = sum(labels) + 1.6 * len(labels)
-    for index, group in enumerate(groups):
-        texts = zip(*(entry.texts for entry in group), strict=True)
-        own = sum(
-            0.85 * max(map(len, column)) + (0.6 if part.kind == "spread" else 1.6)
-            for part, column in zip(sheet.parts, texts, strict=True)
-        )
-        width += own if blocks else max(own, len(sheet.cols[index]) + 1.6)
-    return width
+    labels = sum(max(map(len, column)) + _GAP for column in zip(sheet.headings, *sheet.rows, strict=True))
+    if blocks:
+        return labels + _width_of(sheet.parts, list(sheet.entries.values()))
+    widths = []
+    for col, heading in enumerate(sheet.cols, 1):
+        own = [entry for (_, c), entry in sheet.entries.items() if c == col and not entry.spans]
+        widths.append(max(_width_of(sheet.parts, own), len(heading) + _GAP))
+    return labels + max([sum(widths), *(len(entry.texts[0]) for entry in sheet.entries.values() if entry.spans)])
+
+
+def _width_of(parts: Sequence[Part], entries: Sequence[Entry]) -> float:
+    """The same of the cells of one column. Blanks and brackets are narrower than digits."""
+    widths = [
+        min(max((len(entry.texts[place]) for entry in entries), default=1), _WRAPPED if part.kind == "text" else 99)
+        for place, part in enumerate(parts)
+    ]
+    gaps = [0.8 if part.kind == "spread" else _GAP for part in parts]
+    return sum(0.9 * width + gap for width, gap in zip(widths, gaps, strict=True))

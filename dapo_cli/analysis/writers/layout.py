@@ -1,4 +1,4 @@
-"""What the formats for reading have in common: the order of a table's lines, and the comments that make it traceable."""
+"""What the formats for reading share: the order of a table's lines, and the comments that make it traceable."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _ESCAPED = re.compile(r"\\(\\|u[0-9a-f]{4}|U[0-9a-f]{8})")
 
 
 class Line(NamedTuple):
-    """A row of the page. `section`: the heading of the block that it belongs to; `cells`: their places, None: no cell."""
+    """A row of the page. `section`: the heading over it; `cells`: their places, None where there is no cell."""
 
     section: str
     labels: tuple[str, ...]

@@ -7,15 +7,15 @@ import unicodedata
 from collections.abc import Collection
 
 _GREEK = {
-    name: f"\\{command}"
-    for name, command in zip(
-        "αβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΠΣΥΦΨΩϕϵµ",
-        (
-            "alpha beta gamma delta varepsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon varphi "
-            "chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega phi epsilon mu"
-        ).split(),
-        strict=True,
-    )
+    **{character: f"\\{unicodedata.name(character).split()[-1].lower()}" for character in "αβγδζηθικμνξπρστυχψω"},
+    **{character: f"\\{unicodedata.name(character).split()[-1].capitalize()}" for character in "ΓΔΘΞΠΣΥΦΨΩ"},
+    "λ": r"\lambda",
+    "Λ": r"\Lambda",
+    "ε": r"\varepsilon",
+    "ϵ": r"\epsilon",
+    "φ": r"\varphi",
+    "ϕ": r"\phi",
+    "µ": r"\mu",
 }
 _MATH = {
     **_GREEK,
@@ -78,6 +78,7 @@ _TEXT = {
     "[": "{[}",  # after the end of a row it would begin an argument, and so would a star
     "*": "{*}",
     "\N{NO-BREAK SPACE}": "~",
+    "\N{NARROW NO-BREAK SPACE}": r"\,",
     **{character: f"\\{character}" for character in "&%$#_{}"},
     **{character: f"${command}$" for character, command in _MATH.items()},
 }
@@ -86,12 +87,18 @@ _COMBINED_IN_MATH = {"\N{COMBINING MACRON}": r"\bar", "\N{COMBINING CIRCUMFLEX A
 
 
 def text(words: str, symbols: Collection[str] = ()) -> str:
-    """`words` escaped, those symbols in them that stand alone or before ` =` in math; `[U+4E2D]` for what no font has."""
+    """`words` escaped; `[U+4E2D]` stands for what no font has. Symbols that stand alone or before ` =` are in math."""
     pattern = "|".join(sorted(map(re.escape, symbols), key=len, reverse=True))
     if not pattern:
         return _escaped(words)
     parts = re.split(rf"(?<![\w$])({pattern})(?= = |$|,)", words)
     return "".join(math(part) if index % 2 else _escaped(part) for index, part in enumerate(parts))
+
+
+def prose(words: str, symbols: Collection[str] = ()) -> str:
+    """The same for sentences: percentages hold together, and n, p and t are in math."""
+    escaped = text(re.sub(r"(?<=\d) %", "\N{NARROW NO-BREAK SPACE}%", words), symbols)
+    return re.sub(r"(?<![\w$\\{])([npt])(?= (?:=|\$\\geq|runs|by|test|interval))", r"$\1$", escaped)
 
 
 def math(symbol: str) -> str:

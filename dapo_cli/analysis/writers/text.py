@@ -103,9 +103,9 @@ def _cell(sheet: Sheet, at: tuple[int, int] | None, escape: Escape, bold: str, e
 
 def _joined(sheet: Sheet, entry: Entry, texts: list[str]) -> str:
     told = [
-        f"({text})" if part.title == "n" else text
+        f"({text})" if part.name == "n" else text
         for part, text in zip(sheet.parts, texts, strict=True)
-        if text and part.kind != "marks" and not (part.title == "n" and entry.n == 0)
+        if text and part.kind != "marks" and not (part.name == "n" and entry.n == 0)
     ]
     marks = texts[-1] if sheet.parts[-1].kind == "marks" else ""
     return " ".join(told) + marks

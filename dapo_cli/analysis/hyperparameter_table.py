@@ -1,0 +1,140 @@
+"""The table of a paper's appendix: the settings of the runs behind a comparison, shared ones once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from dapo_cli.analysis import sheets, traces
+from dapo_cli.analysis.labels import Key, key_text, label_order, labels_of
+from dapo_cli.analysis.selection import Record
+from dapo_cli.analysis.sheets import Entry, Part, Sheet, Style
+from dapo_cli.analysis.tables import Table
+from dapo_cli.console import visible
+from store import settings
+
+if TYPE_CHECKING:
+    from store.session import Database
+
+HIDDEN = {"seed", "checkpoint_every", "log_every", "keep_replay", "device", "compile", "threads"}
+"""Settings that change no result, and the seed."""
+MARKS = {"preset": "†", "file": "‡", "command line": "§"}
+"""What stands after a value that is not the default: origin -> mark."""
+_MEANINGS = {"preset": "from a preset", "file": "from a file of settings", "command line": "from the command line"}
+SHARED = "shared"
+
+
+class _Setting(NamedTuple):
+    """One setting of the runs of one column. `values`: run id -> value."""
+
+    text: str
+    origins: tuple[str, ...]
+    values: Mapping[str, Key]
+
+
+def hyperparameter_sheet(database: Database, table: Table, style: Style) -> Sheet:
+    """Settings as rows, the rows of `table` as columns; a value that all of them share stands once."""
+    columns = [_runs_of(table, label) for label in table.row_labels]
+    names = sorted({"steps"}.union(*(run["settings"] for runs in columns for run in runs)) - HIDDEN)
+    origins = settings.origins(database, [run["id"] for runs in columns for run in runs], names)
+    found = {name: [_setting(name, runs, origins) for runs in columns] for name in names}
+    shared = [name for name in names if all(one and one.text == _text(found[name]) for one in found[name])]
+    changed = [name for name in names if name not in shared]
+    rows = [*shared, *changed]
+    entries: dict[tuple[int, int], Entry] = {}
+    behind: dict[tuple[int, int], dict[str, Any]] = {}
+    records = []
+    headings = [sheets.heading(table, table.rows, label) for label in table.row_labels]
+    for r, name in enumerate(rows, 1):
+        for c, one in enumerate([_merged(found[name])] if name in shared else found[name], 1):
+            if one is None:
+                continue
+            entries[r, c] = Entry((one.text,), len(one.values), traces.checksum(one.values), spans=name in shared)
+            labels = {"setting": name, "of": SHARED if name in shared else headings[c - 1]}
+            runs = {run["id"]: run for runs in columns for run in runs}
+            behind[r, c] = {
+                "n": len(one.values),
+                "origins": list(one.origins),
+                "runs": [
+                    {key: runs[id_][key] for key in ("id", "env", "seed", "status")} | {"score": traces.plain(value)}
+                    for id_, value in one.values.items()
+                ],
+                "labels": labels,
+                "shown": one.text,
+            }
+            told = {"symbol": table.symbols.get(name, ""), "value": one.text, "origins": list(one.origins)}
+            records.append({**labels, **told, "checksum": entries[r, c].checksum, "at": (r, c)})
+    export = traces.export_key(table.request, "hyperparameters", behind)
+    used = {origin for one in behind.values() for origin in one["origins"]}
+    return Sheet(
+        export=export,
+        command=sheets.command(table, style),
+        caption=_caption(used, (entry.texts[0] for entry in entries.values())),
+        headings=("symbol", "setting"),
+        over="",
+        rows=tuple((visible(table.symbols.get(name, "")), visible(name.replace("_", " "))) for name in rows),
+        cols=tuple(headings),
+        parts=(Part("value", "text", "value"),),
+        entries=entries,
+        behind=behind,
+        below=(),
+        records=[{"key": f"{export}.{r}.{c}", **record} for record in records for r, c in [record.pop("at")]],
+        symbols=frozenset(table.symbols.values()),
+        sections=_sections(len(shared), len(changed), len(headings)),
+    )
+
+
+def _runs_of(table: Table, row: tuple[Key, ...]) -> list[Record]:
+    """Every run of a row once."""
+    cells = (table.at(row, col) for col in table.col_labels)
+    return list({run["id"]: run for cell in cells if cell for run in cell.runs}.values())
+
+
+def _setting(name: str, runs: Sequence[Record], origins: Mapping[str, Mapping[str, str]]) -> _Setting | None:
+    own = [run for run in runs if name in run["settings"] or name == "steps"]
+    if not own:
+        return None
+    values = {run["id"]: labels_of(run, [name])[0][0] for run in own}
+    of = {id_: _marked(value, origins.get(id_, {}).get(name, "default")) for id_, value in values.items()}
+    by_env: dict[str, list[str]] = {}
+    for run in sorted(own, key=lambda run: (run["env"], label_order((values[run["id"]],)))):
+        by_env.setdefault(run["env"], []).append(of[run["id"]])
+    texts = {env: " or ".join(dict.fromkeys(found)) for env, found in by_env.items()}
+    usual = Counter(texts.values()).most_common(1)[0][0]
+    others: dict[str, list[str]] = {}
+    for env, text in texts.items():
+        if text != usual:
+            others.setdefault(text, []).append(env)
+    text = "; ".join([usual, *(f"{', '.join(envs)}: {text}" for text, envs in others.items())])
+    used = {origins.get(id_, {}).get(name, "default") for id_ in values}
+    return _Setting(visible(text), tuple(sorted(used)), values)
+
+
+def _marked(value: Key, origin: str) -> str:
+    return key_text(value) + MARKS.get(origin, "")
+
+
+def _text(columns: Sequence[_Setting | None]) -> str | None:
+    return columns[0].text if columns and columns[0] else None
+
+
+def _merged(columns: Sequence[_Setting | None]) -> _Setting | None:
+    values = {id_: value for one in columns if one for id_, value in one.values.items()}
+    origins = {origin for one in columns if one for origin in one.origins}
+    return _Setting(_text(columns) or "", tuple(sorted(origins)), values)
+
+
+def _sections(shared: int, changed: int, columns: int) -> dict[int, str]:
+    if columns == 1 or not shared:
+        return {}
+    return {1: "Shared", **({shared + 1: "Different"} if changed else {})}
+
+
+def _caption(origins: Collection[str], texts: Iterable[str]) -> str:
+    """What the table's marks mean."""
+    told = [f"{mark} {_MEANINGS[origin]}" for origin, mark in MARKS.items() if origin in origins]
+    sentences = ["Hyperparameters.", f"{', '.join(told)}; the others are defaults." if told else "All are defaults."]
+    if any("; " in text for text in texts):
+        sentences.append("A value after the name of an environment holds there, the first one elsewhere.")
+    return " ".join(sentences)
