@@ -16,7 +16,7 @@ _SQLITE = {
     "SQLITE_BUSY": (DatabaseLocked, "another process keeps it locked: try again when that process is done"),
     "SQLITE_LOCKED": (DatabaseLocked, "another process keeps it locked: try again when that process is done"),
     "SQLITE_NOTADB": (NotADatabase, "that is not an SQLite database: name another with --db"),
-    "SQLITE_CORRUPT": (StoreError, "the file is damaged: restore a copy made by `dapo db backup`"),
+    "SQLITE_CORRUPT": (StoreError, "the file is damaged: dapo db check says how, and what to restore"),
     "SQLITE_FULL": (CannotWrite, "the disk is full: free some space, then resume the run"),
     "SQLITE_READONLY": (CannotWrite, "it is not writable: check its permissions, or name another with --db"),
     "SQLITE_PERM": (CannotWrite, "it is not accessible: check its permissions, or name another with --db"),

@@ -36,4 +36,8 @@ def _is_alive(db: Database, run_id: str, host: str | None, heartbeat: str | None
     lock = db.run_folder(run_id) / "lock"
     if host == socket.gethostname() and lock.exists():
         return RunLock.is_held(lock)
-    return heartbeat is not None and seconds_since(heartbeat) < SILENCE
+    # One from the future tells as little as an old one: a clock was set back, or the two disagree.
+    try:
+        return heartbeat is not None and abs(seconds_since(heartbeat)) < SILENCE
+    except (TypeError, ValueError):  # no time at all
+        return False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +17,8 @@ from sqlalchemy.orm import Session
 from store import _sqlite, schema
 from store._failures import translated
 from store.errors import CannotWrite, NotADatabase, OlderSchema, StoreError
+
+_PLAIN = re.compile(r"[\w-]{1,64}", re.ASCII)  # ids that may name a folder
 
 
 class Database:
@@ -112,7 +116,12 @@ class Database:
         return self._engine
 
     def run_folder(self, run_id: str) -> Path:
-        """Where the files of a run lie (its lock, its checkpoints); not necessarily an existing folder."""
+        """Where the files of a run lie (its lock, its checkpoints); not necessarily an existing folder.
+
+        It is always one in `files`: an id that is no plain word, as only a foreign database has, is replaced by a hash.
+        """
+        if _PLAIN.fullmatch(run_id) is None:
+            run_id = hashlib.sha256(run_id.encode("utf-8", "backslashreplace")).hexdigest()[:32]
         return self.files / run_id
 
     @contextmanager

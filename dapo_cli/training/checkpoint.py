@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +28,11 @@ from store.session import Database
 
 FORMAT = 2  # 1 had no diagnostics at the end of a policy iteration
 KEPT = 2  # checkpoints of a run: the last, and one to fall back on
+
+# A database or a manifest may come from anywhere: what it names is opened and deleted only if it is a name of ours.
+_CHECKPOINT = re.compile(r"checkpoints/\d{12}")
+_FILE = re.compile(r"tensors\.safetensors")
+_SEGMENT = re.compile(r"\d{12}-\d{12}\.safetensors")
 
 
 class Unusable(DapoError):
@@ -83,7 +89,9 @@ class Checkpoints:
             for path in aside.iterdir():
                 _flush(path)
                 written += path.stat().st_size
-            shutil.rmtree(final, ignore_errors=True)
+            if final.exists():  # at this step, but before its evaluation
+                runs.remove_checkpoint(self._db, self._run_id, step)
+                shutil.rmtree(final)
             aside.rename(final)
             for folder in (final, final.parent, self._folder):
                 _flush(folder)
@@ -152,33 +160,34 @@ class Checkpoints:
         return file.stat().st_size
 
     def _load(self, row: dict[str, Any], learner: Learner, with_replay: bool) -> Loaded:
-        folder = self._folder / row["path"]
-        manifest = json.loads(_verified(folder / "manifest.json", row["sha256"]))
-        if manifest["format"] != FORMAT:
-            raise Unusable(f"format {manifest['format']}, where this dapo reads {FORMAT}")
-        files = {name: folder / name for name in manifest["files"]}
-        for name, file in files.items():
-            _verified(file, manifest["files"][name])
-        listed = manifest["replay"] if with_replay else []
-        segments = [(self._folder / "replay" / s["file"], s) for s in listed]
-        for file, segment in segments:
-            _verified(file, segment["sha256"])
-        tensors = load_file(files["tensors.safetensors"])
         try:
+            folder = self._folder / _ours(_CHECKPOINT, row["path"])
+            manifest = json.loads(_verified(folder / "manifest.json", row["sha256"]))
+            if manifest["format"] != FORMAT:
+                raise Unusable(f"format {manifest['format']}, where this dapo reads {FORMAT}")
+            for name, sha256 in manifest["files"].items():
+                _verified(folder / _ours(_FILE, name), sha256)
+            listed = manifest["replay"] if with_replay else []
+            segments = [(self._folder / "replay" / _ours(_SEGMENT, s["file"]), s) for s in listed]
+            for file, segment in segments:
+                _verified(file, segment["sha256"])
+            tensors = load_file(folder / "tensors.safetensors")
             learner.restore(tensors, manifest["learner"])
-        except (KeyError, RuntimeError) as error:
-            raise Unusable(f"it does not fit this dapo's {row['path']}: {error}") from error
-        for file, segment in segments:
-            learner.replay.write(segment["start"], load_file(file)["rows"])
+            for file, segment in segments:
+                learner.replay.write(segment["start"], load_file(file)["rows"])
+            loaded = Loaded(manifest["step"], manifest["loop"], tensors, manifest["fingerprint"])
+        except (AttributeError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+            raise Unusable(f"it does not fit this dapo's {row['path']}: {' '.join(str(error).split())}") from error
         if not with_replay:
             learner.replay.total = 0
         self._segments = listed
-        return Loaded(manifest["step"], manifest["loop"], tensors, manifest["fingerprint"])
+        return loaded
 
     def _remove(self, rows: list[dict[str, Any]]) -> None:
         for row in rows:
             runs.remove_checkpoint(self._db, self._run_id, row["step"])
-            shutil.rmtree(self._folder / row["path"], ignore_errors=True)
+            if _CHECKPOINT.fullmatch(row["path"]):
+                shutil.rmtree(self._folder / row["path"], ignore_errors=True)
 
     def _prune(self) -> None:
         """Keeps the newest checkpoints, and every replay segment that one of them may need."""
@@ -192,6 +201,12 @@ class Checkpoints:
         for file in (self._folder / "replay").glob("*"):
             if file.name not in needed:
                 file.unlink(missing_ok=True)
+
+
+def _ours(pattern: re.Pattern[str], name: str) -> str:
+    if pattern.fullmatch(name) is None:
+        raise Unusable(f"it names {name!r}, which is no file of a checkpoint")
+    return name
 
 
 def _verified(file: Path, sha256: str) -> bytes:

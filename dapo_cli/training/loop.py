@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from algorithms._learner import Learner
+from algorithms._learner import Learner, named_leaves
 from dapo_cli.config import Settings
 from dapo_cli.training.checkpoint import Checkpoints, Loaded
 from dapo_cli.training.envs import DIAGNOSIS, Environment
@@ -94,6 +94,7 @@ class Loop:
         self._observation: NDArray[Any] = np.zeros(0)
         self._began = 0.0
         self._saved: int | None = None  # step of the last checkpoint
+        self._evaluation_due = False  # the evaluation at this step is not on record yet
 
     def restore(self, loaded: Loaded) -> bool:
         """Goes back to a checkpoint; the open episode is played again. Returns whether it came out as it was."""
@@ -102,6 +103,7 @@ class Loop:
         self.progress.episode = loop["episode"]
         self.progress.wall_time = loop["wall_time"]
         self._episode_return = loop["episode_return"]
+        self._evaluation_due = loop.get("evaluation_due", False)
         self._observation = self.environment.reset(self.progress.episode)
         self._actions = list(tensors["episode_actions"].numpy())
         over = False
@@ -121,6 +123,9 @@ class Loop:
             self._observation = self.environment.reset(progress.episode)
         try:
             self._run()
+        except Diverged as error:
+            good = "there is none" if self._saved is None else f"that of step {self._saved}"
+            raise Diverged(f"{error}; last good checkpoint: {good}") from error
         finally:  # however it ends, the record says how far it came
             progress.wall_time = time.perf_counter() - self._began
             self.recorder.progress(progress.step, progress.wall_time)
@@ -128,6 +133,9 @@ class Loop:
     def _run(self) -> None:
         progress, settings, learner = self.progress, self.settings, self.learner
         next_display = 0.0
+        if self._evaluation_due:  # an earlier session was stopped in the midst of it
+            self._evaluate()
+            self._saved = None  # the checkpoint of this step says that it is due
         while progress.step < settings.steps:
             if progress.updating_since is None and learner.about_to_update:
                 progress.compiling = True
@@ -201,25 +209,38 @@ class Loop:
 
     def _evaluate(self) -> None:
         progress, settings = self.progress, self.settings
-        played = evaluate(self.learner, self.evaluation_environment, progress.step, settings.eval_episodes)
-        for number, (return_, length) in enumerate(played):
-            self.recorder.evaluation(progress.step, "mean", number, return_, length)
+        environment, episodes = self.evaluation_environment, settings.eval_episodes
+        self._evaluation_due = True
+        played = evaluate(self.learner, environment, progress.step, episodes, watch=self._answer)
+        measured: dict[str, float] = {}
         if self.learner.updating:
             generator = np.random.default_rng([settings.seed, DIAGNOSIS, progress.step])
-            number = settings.eval_episodes  # none of those above
-            measured = overestimation(self.learner, self.evaluation_environment, generator, progress.step, number)
-            self.recorder.metrics(progress.step, measured)
+            after = (progress.step, episodes)  # an episode that is none of those above
+            measured = overestimation(self.learner, environment, generator, *after, watch=self._answer)
+        for number, (return_, length) in enumerate(played):
+            self.recorder.evaluation(progress.step, "mean", number, return_, length)
+        self.recorder.metrics(progress.step, measured)
+        self._evaluation_due = False
         returns = [episode.return_ for episode in played]
         spread = float(np.std(returns, ddof=1)) if len(returns) > 1 else 0.0
         progress.evaluation = (progress.step, float(np.mean(returns)), spread)
         progress.wall_time = time.perf_counter() - self._began
         self.display.evaluated(progress)
 
+    def _answer(self, _: int = 0) -> None:
+        """Between two steps of an evaluation: a signal need not wait for its end, which may never come."""
+        if self.stop.requested:
+            self.save()
+            raise StoppedBySignal
+
     def save(self) -> None:
-        """Writes a checkpoint of this moment, between two steps, if there is none of it yet."""
+        """Writes a checkpoint of this moment, between two steps, if there is none of it yet. Diverged for a NaN."""
         progress = self.progress
         if progress.step == self._saved:
             return
+        for name, tensor in named_leaves(self.learner.state):  # so that every checkpoint is one to go on from
+            if tensor.is_floating_point() and tensor.isnan().any():
+                raise Diverged(f"{name} at step {progress.step} is nan")
         progress.wall_time = time.perf_counter() - self._began
         self.recorder.progress(progress.step, progress.wall_time)
         self.recorder.flush()
@@ -227,6 +248,7 @@ class Loop:
             "episode": progress.episode,
             "episode_return": self._episode_return,
             "wall_time": progress.wall_time,
+            "evaluation_due": self._evaluation_due,
         }
         actions = np.array(self._actions, dtype=np.float32).reshape(
             len(self._actions), self.learner.model.spaces.action

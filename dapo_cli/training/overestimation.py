@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,17 @@ from dapo_cli.training.envs import Environment
 
 
 def overestimation(
-    learner: Learner, environment: Environment, generator: np.random.Generator, *episode: int
+    learner: Learner,
+    environment: Environment,
+    generator: np.random.Generator,
+    *episode: int,
+    watch: Callable[[], None] | None = None,
 ) -> dict[str, float]:
     """Plays the episode of that number with actions drawn from the policy by `generator`, and measures the critics.
 
     The policy is the one whose values they estimate, which the mean actions of an evaluation are not. See
-    `algorithms._diagnostics.q_overestimation`. Touches none of the run's random numbers.
+    `algorithms._diagnostics.q_overestimation`. Touches none of the run's random numbers. `watch` is called after each
+    step.
     """
     observations: list[NDArray[Any]] = [environment.reset(*episode)]
     actions, rewards = [], []
@@ -29,6 +35,8 @@ def overestimation(
         observation, reward, terminated, truncated = environment.step(actions[-1])
         observations.append(observation)
         rewards.append(reward)
+        if watch:
+            watch()
     s = torch.from_numpy(np.array(observations, np.float32))
     bootstrap = torch.ones(len(rewards))
     bootstrap[-1] = not terminated
