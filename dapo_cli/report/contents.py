@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from dapo_cli.analysis import accounting, captions, curves, labels, ledger, tables
 from dapo_cli.analysis.requests import Request
@@ -16,6 +16,7 @@ from dapo_cli.errors import BadInput
 from dapo_cli.report import drawing, results, run_listings
 from dapo_cli.report.drawing import Drawing
 from dapo_cli.report.listing import Listing
+from dapo_cli.report.reproduction import without_base
 from store import runs as store_runs
 from store.accounting import inherited
 
@@ -51,7 +52,7 @@ def gather(database: Database, request: Request) -> Contents:
     With a base, the table of results is without it, and the differences stand by themselves. Raises BadInput where no
     run is left, and for runs that must not be compared.
     """
-    plain = replace(request, base=None, vary=(), equivalent=None)
+    plain = without_base(request)
     final = tables.build(database, plain)
     counted = list({run["id"]: run for cell in final.cells.values() for run in cell.runs}.values())
     counted.sort(key=lambda run: (run["created_at"], run["id"]))
@@ -100,16 +101,25 @@ def _facts(table: Table, counted: Sequence[Record], known: Sequence[Record]) -> 
     ]
 
 
+def collect_curves(database: Database, request: Request) -> curves.Curves:
+    """The learning curves that belong to a request: of evaluations, or, as its measure, of training returns."""
+    return curves.collect(
+        database,
+        request.choice,
+        quantity=TRAIN_RETURN if request.measure.name == "final-train" else RETURN,
+        by=[key for key in request.rows if key not in curves.KEYS],
+        statistic="mean" if request.statistic == "gap" else request.statistic,
+        allow=request.allow,
+    )
+
+
 def _curves(database: Database, request: Request, chosen: Selection) -> tuple[Drawing | None, list[str]]:
     """The learning curves of the chosen runs; None and why, where there is nothing to draw."""
-    quantity = TRAIN_RETURN if request.measure.name == "final-train" else RETURN
-    by = [key for key in request.rows if key not in curves.KEYS]
-    statistic = "mean" if request.statistic == "gap" else request.statistic
-    asked: Any = {"by": by, "statistic": statistic, "allow": request.allow}
     try:
-        found = curves.collect(database, request.choice, quantity=quantity, **asked)
+        found = collect_curves(database, request)
     except BadInput as error:
         return None, [f"No curves: {error}."]
+    quantity, statistic, by = found.quantity, found.statistic, found.keys[1:]
     groups = labels.group(chosen.runs, [*curves.KEYS, *by])
     names = {(label[0], label[1:]): [f"seed {run['seed']}" for run in runs] for label, runs in groups.items()}
     drawn = drawing.draw(found, names)
@@ -117,6 +127,8 @@ def _curves(database: Database, request: Request, chosen: Selection) -> tuple[Dr
     bands = sorted({curve.band for curve in found.lines} - {curves.NO_BAND})
     sentences = [f"{captions.STATISTIC_NAMES[statistic].capitalize()} of the runs' {what}, over environment steps."]
     sentences += [f"Bands: {' or '.join(_BANDS[band] for band in bands)}; each step for itself."] if bands else []
+    if any((curve.count < curve.n).any() for curve in found.lines):
+        sentences.append("Thin: fewer than n runs reach that step.")
     return drawn, [*sentences, *drawn.remarks, *(f"{note[0].upper()}{note[1:]}." for note in found.notes())]
 
 

@@ -21,7 +21,7 @@ LINE_POINTS = 400  # of a line
 MOST_RUNS = 1000  # single runs that a page holds
 
 _WIDTH, _HEIGHT = 460, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 54, 452, 10, 258  # of the axes
+_LEFT, _RIGHT, _TOP, _BOTTOM = 54, 442, 10, 258  # of the axes
 _STROKE = 2.0  # width of a line, in which dashes are measured
 _DIGITS = 5  # significant ones of the numbers behind a figure
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,24 +29,30 @@ def looking(request: Request, place: str, title: str | None = None) -> dict[str,
 
     `place` is the database.
     """
-    by = ["--by", ",".join(key for key in request.rows if key not in ("algo", "env"))]
-    by = by if by[1] else []
-    where = ["--db", place]
-    plain = replace(request, base=None, vary=(), equivalent=None)
-    found = {"table": ["dapo", "table", *plain.arguments(), *where]}
+    keys = ",".join(key for key in request.rows if key not in ("algo", "env"))
+    by, where = ["--by", keys] if keys else [], ["--db", place]
+    found = {"table": ["dapo", "table", *without_base(request).arguments(), *where]}
     if request.base:
         found["differences"] = ["dapo", "table", *request.arguments(), *where]
-    found["plot"] = ["dapo", "plot", *by, *request.choice.arguments(), *where]
+    drawn = ["--y", "train-return"] if request.measure.name == "final-train" else []
+    drawn += [] if request.statistic in ("mean", "gap") else ["--stat", request.statistic]
+    drawn += ["--allow", ",".join(request.allow)] if request.allow else []
+    found["plot"] = ["dapo", "plot", *by, *drawn, *request.choice.arguments(), *where]
     titled = ["--title", title] if title else []
     found["report"] = ["dapo", "report", *by, *request.arguments(shape=False), *titled, *where]
     return found
 
 
-def training(run: Record, values: Mapping[str, Any] | None = None) -> list[str]:
-    """The command that trains a run of dapo's again from its resolved values, as words; `run` has them by name."""
+def without_base(request: Request) -> Request:
+    """The same table without differences from a base."""
+    return replace(request, base=None, vary=(), equivalent=None)
+
+
+def training(run: Record) -> list[str]:
+    """The command that trains a run of dapo's again, from the values that were resolved for it, as words."""
     words = ["dapo", "train", "--algo", run["algo"], "--env", run["env"], "--seed", str(run["seed"])]
-    for name in run["settings"]:
-        value = run[name] if values is None else values[name]
+    for name in sorted({"steps", *run["settings"]}):
+        value = run[name]
         if name in _OPTIONS:
             words += [_OPTIONS[name], str(value)]
         elif value is not None:
@@ -69,5 +76,10 @@ def stored(run: Record) -> str:
 
 
 def _literal(value: Any) -> str:
-    """A setting as `--set` reads it: a TOML literal, or a bare word."""
-    return value if isinstance(value, str) else json.dumps(value)
+    """A setting as `--set` reads it: a bare word, or a TOML literal."""
+    if isinstance(value, str) and re.fullmatch(r"[A-Za-z_][\w.-]*", value) and value not in _TOML_WORDS:
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+_TOML_WORDS = {"true", "false", "inf", "nan"}

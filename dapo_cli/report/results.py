@@ -70,9 +70,12 @@ def probabilities(table: Table) -> Listing | None:
                     side += _strata(cell, sign)
         if not sides[0] or len(sides[0]) != len(sides[1]):
             continue
+        names = [_row_text(table, one) for one in (row, other)]
         found = improvement(*sides, resamples=request.resamples, seed=request.seed)
+        if found.value < 0.5:
+            found = improvement(*sides[::-1], resamples=request.resamples, seed=request.seed)
+            names.reverse()
         interval = "–" if math.isnan(found.low) else f"[{found.low:.2f}, {found.high:.2f}]"
-        names = (", ".join(map(key_text, one)) for one in (row, other))
         rows.append((*names, str(len(sides[0])), f"{found.value:.2f}", interval))
     if not rows:
         return None
@@ -84,6 +87,12 @@ def probabilities(table: Table) -> Listing | None:
     )
     columns = ("better", "than", "environments", "probability", "95 % interval")
     return Listing(columns, [Part("", rows)], frozenset(columns[2:]), [text])
+
+
+def _row_text(table: Table, row: Label) -> str:
+    """`dapo-kl, β = 0.1`: a row without the keys that it lacks."""
+    parts = zip(table.rows, row, strict=True)
+    return ", ".join(wording.heading(table, key, value) for key, value in parts if value is not None) or "–"
 
 
 def _strata(cell: Cell | None, sign: int) -> list[list[float]]:

@@ -21,7 +21,7 @@ def shared(runs: Sequence[Record], table: Table) -> Listing:
         for name in _settings(runs)
         if _same(runs, name)
     ]
-    return Listing(("setting", "symbol", "value"), [Part("", rows)], frozenset({"value"}))
+    return Listing(("setting", "symbol", "value"), [Part("", rows)])
 
 
 def varied(runs: Sequence[Record], table: Table) -> Listing:
@@ -33,7 +33,7 @@ def varied(runs: Sequence[Record], table: Table) -> Listing:
             values = [_values([run for run in runs if run["algo"] == algo], name) for algo in algos]
             rows.append((name, table.symbols.get(name, ""), *values))
     text = "In parentheses: runs. –: the algorithm has no such setting."
-    return Listing(("setting", "symbol", *algos), [Part("", rows)], frozenset(algos), [text])
+    return Listing(("setting", "symbol", *algos), [Part("", rows)], remarks=[text])
 
 
 def counted(runs: Sequence[Record], names: Mapping[str, str], table: Table) -> Listing:

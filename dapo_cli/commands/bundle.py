@@ -1,0 +1,49 @@
+"""One folder with what a reviewer needs: page, tables, figures, rows, database, and a script that makes them again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dapo_cli import console, options
+from dapo_cli.commands import _reporting
+from dapo_cli.project_file import database_location
+
+
+def bundle(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
+    by: _reporting.By = "",
+    where: options.Where = None,
+    tags: options.Tags = None,
+    sweep: options.Sweep = None,
+    selection: options.Frozen = None,
+    tuning: options.Tuning = False,
+    unfinished: options.Unfinished = False,
+    measure: options.Measure = "final",
+    stat: options.Stat = "mean",
+    normalise: options.Normalise = None,
+    references: options.References = None,
+    base: options.Base = None,
+    vary: options.Vary = "",
+    equivalent: options.Equivalent = None,
+    allow: options.Allow = "",
+    title: _reporting.Title = None,
+    with_files: Annotated[bool, typer.Option("--with-files", help="Also the runs' checkpoints.")] = False,
+    db: options.Db = None,
+) -> None:
+    """Write what a reviewer needs into one folder, which appears whole or not at all.
+
+    report.html, tables, figures, the runs' rows as CSV, a database of these runs only, and reproduce.sh, which makes
+    tables and figures again from that database, or trains the runs again. MANIFEST has the SHA-256 of every file:
+    sha256sum -c MANIFEST.
+    """
+    from dapo_cli.report import bundle as bundles
+    from store.session import Database
+
+    choice = options.choice(where, tags, sweep, selection, tuning, unfinished)
+    request = _reporting.request(choice, by, measure, stat, normalise, references, base, vary, equivalent, allow)
+    with Database.read(database_location(db)) as database:
+        bundles.write(database, request, folder, title=title, files=with_files)
+    console.write(str(folder))
