@@ -1,0 +1,206 @@
+"""Mirror maps Φ on the simplex: the value, both mirrors ∇Φ and ∇Φ*, and both Bregman divergences, one class per map.
+
+Sources: the Legendre pair in policy mirror descent, Xiao 2022, arXiv 2201.07443, and Alfano et al. 2023, arXiv
+2301.13139; sparsemax, Martins & Astudillo 2016, arXiv 1602.02068; Tsallis, Blondel et al. 2019, arXiv 1901.02324.
+Last axis: the n actions; axes before it: a batch. Both floating types, inside torch.func.grad, vmap and torch.compile.
+Derivatives are right to first order; a second derivative of a sparse or Tsallis projection is not given.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+class MirrorMap(Protocol):
+    """A strictly convex Φ on the simplex. p, q are distributions (..., n); x, y are dual vectors (..., n)."""
+
+    def phi(self, p: Tensor) -> Tensor:
+        """Φ(p), (...)."""
+
+    def gradient(self, p: Tensor) -> Tensor:
+        """∇Φ(p) up to a constant per distribution, (..., n); always finite."""
+
+    def project(self, y: Tensor) -> Tensor:
+        """∇Φ*(y) = argmax_p ⟨y, p⟩ - Φ(p) over the simplex, (..., n)."""
+
+    def conjugate(self, y: Tensor) -> Tensor:
+        """Φ*(y) = max_p ⟨y, p⟩ - Φ(p) over the simplex, (...); its gradient is ∇Φ*(y)."""
+
+    def divergence(self, p: Tensor, q: Tensor) -> Tensor:
+        """D_Φ(p, q) = Φ(p) - Φ(q) - ⟨∇Φ(q), p - q⟩, (...)."""
+
+    def dual_divergence(self, x: Tensor, y: Tensor) -> Tensor:
+        """D_Φ*(x, y) = Φ*(x) - Φ*(y) - ⟨∇Φ*(y), x - y⟩ = Φ*(x) + Φ(p) - ⟨x, p⟩ with p = ∇Φ*(y), (...)."""
+
+
+@dataclass(frozen=True)
+class NegativeEntropy:
+    """Φ(p) = Σ p log p: softmax, KL. A probability below `least` counts as that, so that log 0 is finite."""
+
+    def phi(self, p: Tensor) -> Tensor:
+        """Minus the entropy, in nats."""
+        return (p * _log(p)).sum(-1)
+
+    def gradient(self, p: Tensor) -> Tensor:
+        """log p."""
+        return _log(p)
+
+    def project(self, y: Tensor) -> Tensor:
+        """softmax(y)."""
+        return torch.softmax(y, -1)
+
+    def conjugate(self, y: Tensor) -> Tensor:
+        """log Σ exp y."""
+        return torch.logsumexp(y, -1)
+
+    def divergence(self, p: Tensor, q: Tensor) -> Tensor:
+        """KL(p ‖ q)."""
+        return (p * (_log(p) - _log(q))).sum(-1)
+
+    def dual_divergence(self, x: Tensor, y: Tensor) -> Tensor:
+        """KL(softmax y ‖ softmax x), from the dual vectors' own logarithms."""
+        log_p = torch.log_softmax(y, -1)
+        return (log_p.exp() * (log_p - torch.log_softmax(x, -1))).sum(-1)
+
+
+@dataclass(frozen=True)
+class SquaredL2:
+    """Φ(p) = ½ Σ p²: the Euclidean projection, half the squared distance."""
+
+    def phi(self, p: Tensor) -> Tensor:
+        """Half the squared norm."""
+        return 0.5 * (p * p).sum(-1)
+
+    def gradient(self, p: Tensor) -> Tensor:
+        """p itself."""
+        return p
+
+    def project(self, y: Tensor) -> Tensor:
+        """Sparsemax: [y - ν]₊ with the ν at which it sums to one, found by sorting."""
+        z = y.detach() - y.detach().amax(-1, keepdim=True)
+        z_sorted = z.sort(-1, descending=True).values
+        k = torch.arange(1, z.shape[-1] + 1, dtype=z.dtype, device=z.device)
+        nu = (z_sorted.cumsum(-1) - 1) / k  # were the first k actions the support
+        support = (z_sorted > nu).sum(-1, keepdim=True)
+        p = (z - nu.gather(-1, support - 1)).clamp(min=0)
+        return _differentiable(p / p.sum(-1, keepdim=True), (p > 0).to(p.dtype), y)
+
+    def conjugate(self, y: Tensor) -> Tensor:
+        """⟨y, p⟩ - Φ(p) at p = ∇Φ*(y)."""
+        return _conjugate(self, y)
+
+    def divergence(self, p: Tensor, q: Tensor) -> Tensor:
+        """½ ‖p - q‖²."""
+        return 0.5 * ((p - q) ** 2).sum(-1)
+
+    def dual_divergence(self, x: Tensor, y: Tensor) -> Tensor:
+        """Not symmetric: outside the simplex the projection loses what D_Φ* keeps."""
+        return _dual_divergence(self, x, y)
+
+
+@dataclass(frozen=True)
+class Tsallis:
+    """Φ(p) = Σ (p^q - p) / (q (q - 1)), 0 < q ≠ 1: the entropy as q → 1, ½ Σ p² - ½ at q = 2; sparse for q > 1."""
+
+    q: float
+
+    def __post_init__(self) -> None:
+        if not (0 < self.q < math.inf and self.q != 1):
+            raise ValueError(f"q = {self.q}: q is positive, and q = 1 is NegativeEntropy: use mirror_map(q)")
+
+    def phi(self, p: Tensor) -> Tensor:
+        """Minus the Tsallis entropy, divided by q."""
+        return (p * self.gradient(p)).sum(-1) / self.q
+
+    def gradient(self, p: Tensor) -> Tensor:
+        """(p^(q - 1) - 1) / (q - 1), which is p^(q - 1) / (q - 1) up to a constant, and log p as q → 1."""
+        e = self.q - 1
+        g = torch.expm1(e * _log(p)) / e
+        return torch.where(p > 0, g, -1 / e) if e > 0 else g
+
+    def project(self, y: Tensor) -> Tensor:
+        """p = [1 + (q - 1)(y - ν)]₊^(1 / (q - 1)) with the ν at which it sums to one."""
+        z = y.detach() - y.detach().amax(-1, keepdim=True)
+        p, slope = self._at(z, self._normaliser(z))
+        cap = torch.finfo(p.dtype).eps ** -0.5  # q > 2: infinite at p = 0, where the Jacobian's entries are not
+        return _differentiable(p / p.sum(-1, keepdim=True), slope.clamp(max=cap), y)
+
+    def conjugate(self, y: Tensor) -> Tensor:
+        """⟨y, p⟩ - Φ(p) at p = ∇Φ*(y)."""
+        return _conjugate(self, y)
+
+    def divergence(self, p: Tensor, q: Tensor) -> Tensor:
+        """Σ (p^q - q p b^(q - 1) + (q - 1) b^q) / (q (q - 1)) with b for q; no cancellation near q = 1."""
+        g_p, g_b = self.gradient(p), self.gradient(q)
+        return ((p * (g_p - g_b)).sum(-1) - (self.q - 1) * ((p - q) * g_b).sum(-1)) / self.q
+
+    def dual_divergence(self, x: Tensor, y: Tensor) -> Tensor:
+        """By Fenchel's equality."""
+        return _dual_divergence(self, x, y)
+
+    def _at(self, z: Tensor, nu: Tensor) -> tuple[Tensor, Tensor]:
+        """p(ν) and its slope dp/dz = p^(2 - q), both (..., n); 0 outside the support."""
+        e = self.q - 1
+        u = (e * (z - nu)).clamp(min=-1)  # p^(q - 1) - 1
+        p = (torch.log1p(u) / e).exp()
+        inside = u > -1
+        return torch.where(inside, p, 0.0), torch.where(inside, p / torch.where(inside, 1 + u, 1.0), 0.0)
+
+    def _normaliser(self, z: Tensor) -> Tensor:
+        """The ν (..., 1) of dual vectors z (..., n) with maximum 0: Newton in a bracket that bisection halves.
+
+        k(ν) = (S^(q - 1) - 1) / (q - 1) with S = Σ p(ν) falls, and is convex for q ≤ 2: Newton from the left end then
+        never passes the root. It is 0 between S = n p_max and S = p_max, which bracket ν.
+        """
+        e = self.q - 1
+        low = torch.zeros_like(z[..., :1])
+        high = low + -math.expm1(-e * math.log(z.shape[-1])) / e
+        bisections = 4 if self.q <= 2 else (30 if z.dtype == torch.float64 else 16)
+        nu = low
+        for step in range(2 * bisections + 6):
+            p, slope = self._at(z, nu)
+            total = p.sum(-1, keepdim=True)
+            low, high = torch.where(total >= 1, nu, low), torch.where(total >= 1, high, nu)
+            log_total = total.clamp(min=torch.finfo(z.dtype).tiny).log()
+            newton = nu + torch.expm1(e * log_total) / e / (slope.sum(-1, keepdim=True) * (-(1 - e) * log_total).exp())
+            nu = 0.5 * (low + high) if step < 2 * bisections and step % 2 else newton.clamp(low, high)
+        return nu
+
+
+def mirror_map(q: float) -> MirrorMap:
+    """The Tsallis family by q: 1 is the negative entropy, 2 the squared L2 norm; ValueError unless 0 < q < ∞."""
+    special: dict[float, MirrorMap] = {1.0: NegativeEntropy(), 2.0: SquaredL2()}
+    return special.get(float(q)) or Tsallis(float(q))
+
+
+def least(dtype: torch.dtype) -> float:
+    """The probability below which a logarithm is cut off: its gradient must stay finite, too."""
+    return 1e-30 if dtype == torch.float32 else 1e-300
+
+
+def _log(p: Tensor) -> Tensor:
+    return p.clamp(min=least(p.dtype)).log()
+
+
+def _differentiable(p: Tensor, slope: Tensor, y: Tensor) -> Tensor:
+    """The number p with the derivative dp/dy = diag(s) - s sᵀ / Σs of s = `slope`: plus a linear function that is 0."""
+    dy = y - y.detach()
+    mean = (slope * dy).sum(-1, keepdim=True) / slope.sum(-1, keepdim=True)
+    return p + slope * (dy - mean)
+
+
+def _conjugate(Phi: MirrorMap, y: Tensor) -> Tensor:
+    """Φ*(y); the largest entry is taken out first, so that large dual values cost no digits."""
+    p, top = Phi.project(y).detach(), y.detach().amax(-1, keepdim=True)
+    return top.squeeze(-1) + (p * (y - top)).sum(-1) - Phi.phi(p)
+
+
+def _dual_divergence(Phi: MirrorMap, x: Tensor, y: Tensor) -> Tensor:
+    """Φ*(x) + Φ(p) - ⟨x, p⟩ with p = ∇Φ*(y)."""
+    p, x = Phi.project(y), x - x.detach().amax(-1, keepdim=True)
+    return Phi.conjugate(x) + Phi.phi(p) - (x * p).sum(-1)
