@@ -58,7 +58,7 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True)
 class Sheet:
-    """`entries[row, column]`, counted from 1; `behind` is what each rests on, as JSON takes it; programs read `records`.
+    """`entries[row, column]`, counted from 1; `behind` is what each rests on, as JSON has it; programs read `records`.
 
     `export` is the table's key, `command` makes it again. `headings` stand over the row labels, `over` are the columns'
     keys. With `blocks` it is written long: a block of rows for each column, and a column for each part. `sections` are

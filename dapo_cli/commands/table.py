@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dapo_cli import console, options
+from dapo_cli.errors import BadInput
 from dapo_cli.project_file import database_location
 
 if TYPE_CHECKING:
@@ -137,5 +138,32 @@ def asked(values: dict[str, Any]) -> tuple[Request, Style]:
         resamples=values["resamples"],
         seed=values["seed"],
     )
-    format_, spread = str(values["format_"].value), str(values["spread"].value)
-    return request, Style(format_, spread, values["digits"], values["hyperparameters"])
+    return request, Style(
+        str(Format(values["format_"])), str(Spread(values["spread"])), values["digits"], values["hyperparameters"]
+    )
+
+
+def from_command(text: str) -> tuple[Request, Style]:
+    """What a command line `dapo table …` asks for, read by this command's own parser; raises BadInput.
+
+    It comes from a file: it may hold what makes a table, not where to write or which database to read.
+    """
+    import shlex
+
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise BadInput(f"'{text}' is no command line ({error})") from error
+    if words[:2] != ["dapo", "table"]:
+        raise BadInput(f"'{text}' is no dapo table …")
+    holder = typer.Typer(add_completion=False, rich_markup_mode=None)
+    holder.command(add_help_option=False)(table)
+    try:
+        values = typer.main.get_command(holder).make_context("table", words[2:]).params
+    except typer.TyperException as error:
+        raise BadInput(f"'{text}' cannot be read: {error.format_message()}") from error
+    if values["out"] or values["db"]:
+        raise BadInput(f"'{text}' names a place: take --out and --db out of it")
+    if values["references"] and not Path(values["references"]).is_file():
+        raise BadInput(f"--references: there is no file {values['references']}, which '{text}' needs")
+    return asked(values)

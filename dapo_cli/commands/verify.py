@@ -1,0 +1,93 @@
+"""Recompute exported tables and name the cells that moved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dapo_cli import console, options
+from dapo_cli.errors import BadInput
+from dapo_cli.project_file import database_location
+
+if TYPE_CHECKING:
+    from dapo_cli.analysis.reading_back import Found
+    from store.session import Database
+
+
+def verify(
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Files with tables that dapo table wrote.")],
+    db: options.Db = None,
+    json: options.Json = False,
+) -> None:
+    """Recompute exported tables and name the cells that moved.
+
+    Every table in the files, several in one and among other text, too, is made again by the command that stands with
+    it. The exit code is 0 if all cells are as they were, and 1 if not: a run was added or removed, a score changed, or
+    somebody edited the file.
+    """
+    from store.session import Database
+
+    found = [(file, table) for file in files for table in tables_of(file)]
+    with Database.read(database_location(db)) as database:
+        results = [_verified(database, file, table) for file, table in found]
+    if json:
+        console.print_json(results)
+    else:
+        for result in results:
+            for line in _lines(result):
+                console.write(console.visible(line))
+    if any(result["moved"] for result in results):
+        raise typer.Exit(1)
+
+
+def tables_of(file: str) -> list[Found]:
+    """The tables in a file; raises BadInput where it cannot be read or has none."""
+    from dapo_cli.analysis.reading_back import tables_in
+
+    try:
+        text = Path(file).read_text(encoding="utf-8")
+    except OSError as error:
+        raise BadInput(f"cannot read {file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{file} is no text: name a file that dapo table --out wrote") from error
+    tables = tables_in(text)
+    if not tables:
+        raise BadInput(f"{file} has no table of dapo's: write one with dapo table --out {file}")
+    return tables
+
+
+def _verified(database: Database, file: str, found: Found) -> dict[str, Any]:
+    from dapo_cli.analysis import exports, reading_back
+    from dapo_cli.analysis.verification import moved
+    from dapo_cli.commands.table import from_command
+    from store import exports as store_exports
+    from store.errors import StoreError
+
+    request, style = from_command(found.command)
+    result = {
+        "file": file,
+        "export": found.export,
+        "command": found.command,
+        "cells": sum(cell.key is not None for cell in found.cells.values()),
+    }
+    try:
+        made = exports.make(database, request, style)
+    except (BadInput, StoreError) as error:
+        gone = {"labels": "all", "key": found.export, "old": "a table", "new": "none", "why": str(error)}
+        return {**result, "moved": [gone]}
+    (new,) = reading_back.tables_in(made.text)
+    record = store_exports.find(database, found.export)
+    changes = moved(found, new, record and record["definition"], made.definition)
+    return {**result, "moved": [change._asdict() for change in changes]}
+
+
+def _lines(result: dict[str, Any]) -> list[str]:
+    name, changes = f"{result['file']}: {result['export']}", result["moved"]
+    if not changes:
+        return [f"{name}: all {result['cells']} cells are as they were"]
+    return [
+        f"{name}: {change['key']} {change['labels']}: {change['old']} → {change['new']}: {change['why']}"
+        for change in changes
+    ]
