@@ -44,8 +44,10 @@ FIRST = (
     "import",
     "export",
     "browse",
+    "merge",
     "delete",
     "db",
+    "selftest",
 )
 """The order in `dapo --help`; commands that are not named here follow by name."""
 

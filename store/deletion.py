@@ -52,7 +52,7 @@ def _move_aside(db: Database, run_id: str, moved: list[tuple[Path, Path]]) -> No
     folder = db.run_folder(run_id)
     if not folder.is_dir():
         return
-    aside = folder.with_name(f".deleted-{run_id}")
+    aside = folder.with_name(f".deleted-{folder.name}")
     with translated_files(f"the folder {db.files}"):
         if aside.exists():  # a deletion that died here
             shutil.rmtree(aside)

@@ -1,17 +1,21 @@
-"""Look after the results database: info, upgrade, backup."""
+"""Look after the results database: info, check, upgrade, backup."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dapo_cli import console, options
 from dapo_cli.project_file import database_location
 
+if TYPE_CHECKING:
+    from store.checking import Report
+
 db = typer.Typer(
-    add_completion=False, rich_markup_mode=None, help="Look after the results database: info, upgrade, backup."
+    add_completion=False, rich_markup_mode=None, help="Look after the results database: info, check, upgrade, backup."
 )
 
 
@@ -37,6 +41,40 @@ def info(db: options.Db = None, json: options.Json = False) -> None:
     console.print_fields({name: value for name, value in fields.items() if value}, indent=0)
     console.print_heading("Rows")
     console.print_fields({name: str(count) for name, count in facts["rows"].items()})
+
+
+def _advice(report: Report) -> Iterator[str]:
+    of_checkpoints = [problem.startswith("run ") for problem in report.problems]
+    if any(of_checkpoints):
+        yield "checkpoints: dapo resume falls back to the one before; the recorded results are not touched by this"
+    if not all(of_checkpoints):
+        older = f"; of older schemas there are {', '.join(map(str, report.backups))}" if report.backups else ""
+        yield f"the file: move it away with its -wal and -shm, and put a copy by dapo db backup in its place{older}"
+        yield "without a copy: sqlite3 OLD .recover | sqlite3 NEW, then dapo db check --db NEW"
+
+
+@db.command()
+def check(db: options.Db = None, json: options.Json = False) -> None:
+    """Read everything: are the pages, references, values and checkpoints whole?
+
+    Changes nothing. Exit code 1 if something is wrong; what to do is said, too.
+    """
+    from store import checking
+
+    location = database_location(db)
+    report = checking.check(location)
+    if json:
+        console.print_json({**report._asdict(), "whole": not report.problems})
+    else:
+        for problem in report.problems:
+            console.warning(problem)
+        for folder in report.leftovers:
+            console.info(f"belongs to no run, and may be deleted: {folder}")
+        console.write("damaged" if report.problems else f"whole; {report.checkpoints} checkpoints read")
+    if report.problems:
+        for advice in _advice(report):
+            console.info(advice)
+        raise typer.Exit(1)
 
 
 @db.command()

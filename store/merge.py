@@ -1,0 +1,218 @@
+"""Takes over what another database holds: runs with rows and files, sweeps, selections, exports. Again changes nothing.
+
+A run is known by its id. Where both databases hold it, its record (settings, episodes, evaluations, metrics; wall times
+aside) decides: if one record continues the other, the longer one stays; if neither does, that is a conflict, which is
+reported, and ours stays.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.orm import Session
+
+from store import _sqlite, schema
+from store._failures import translated, translated_files
+from store.errors import StoreError
+from store.liveness import dead_runs
+from store.locks import RunLock, exclusive
+from store.merged_files import forget_replaced, place
+from store.models import Base, Export, Run, Selection, Sweep
+from store.session import Database
+
+RECORD = ("hyperparameter", "episode", "evaluation", "metric")
+_OF_THE_USER = ("kind", "note")  # columns that are changed after training, each where the user sits
+_FETCHED = 10_000  # rows read and written together
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of merging one database: ids of runs, names and keys, and a line for each conflict."""
+
+    location: str
+    added: list[str] = field(default_factory=list)
+    updated: list[str] = field(default_factory=list)  # runs that went on over there since they were merged
+    known: list[str] = field(default_factory=list)  # here already, as far or farther
+    training: list[str] = field(default_factory=list)  # left alone: they are being trained
+    sweeps: list[str] = field(default_factory=list)
+    selections: list[str] = field(default_factory=list)
+    exports: list[str] = field(default_factory=list)
+    conflicts: list[str] = field(default_factory=list)
+
+
+def merge(db: Database, other: str) -> Outcome:
+    """Merge the database at `other` into `db`, all or nothing. Of an older schema, a copy is upgraded and read.
+
+    Files are hard links where the disk can, else copies. StoreError; RunBusy is a conflict, not an error.
+    """
+    outcome = Outcome(other)
+    with (
+        exclusive(db.files / "lock", db.location, _sqlite.BUSY_TIMEOUT),
+        _opened(other, db) as source,
+    ):
+        dead = dead_runs(source)
+        with source.connect() as theirs:
+            found = {row["id"]: dict(row) for row in theirs.execute(select(Run.__table__)).mappings()}
+            for run_id, run in found.items():
+                if run["status"] == "running":
+                    run["status"] = "interrupted"
+                    if run_id not in dead:
+                        outcome.training.append(run_id)
+            with db.connect() as ours:
+                for run_id in sorted(set(found) - set(outcome.training)):
+                    _decide(ours, theirs, found[run_id], db, outcome)
+            placed: list[Path] = []
+            try:
+                with translated_files(f"the runs' files in {db.files}"):
+                    for run_id in (*outcome.added, *outcome.updated):
+                        placed += place(source.run_folder(run_id), db.run_folder(run_id))
+                with db.transaction(durable=True) as session:
+                    _merge_sweeps(session, theirs, outcome)
+                    for run_id in (*outcome.added, *outcome.updated):
+                        _write_run(session, theirs, found[run_id], db.run_folder(run_id), new=run_id in outcome.added)
+                    _merge_selections(session, theirs, outcome)
+                    _merge_exports(session, theirs, outcome)
+            except BaseException:
+                for folder in placed:
+                    shutil.rmtree(folder, ignore_errors=True)
+                raise
+    forget_replaced(db, outcome.updated)
+    return outcome
+
+
+@contextmanager
+def _opened(location: str, target: Database) -> Iterator[Database]:
+    """The other database for reading, in the newest schema."""
+    with Database(location, writable=False) as raw:
+        if raw.path is not None and target.path is not None and raw.path.resolve() == target.path.resolve():
+            raise StoreError(f"{location} is the database that is merged into: name another one")
+        revision = raw.revision()
+        if revision == schema.HEAD or raw.path is None:
+            with Database.read(location) as source:
+                yield source
+            return
+        if revision is None:
+            raise StoreError(f"no results in {location} yet: there is nothing to merge")
+        beside = target.path or Path.cwd() / "runs.db"
+        with translated_files(f"beside {target.location}"):
+            holder = TemporaryDirectory(prefix=f".{beside.name}.merging-", dir=beside.parent)
+        with holder as folder:
+            copy = Path(folder) / raw.path.name
+            with translated(location):
+                _sqlite.copy(raw.path, copy)
+            Database.write(str(copy)).close()
+            with Database.read(str(copy)) as source:
+                source.files = raw.files
+                yield source
+
+
+def _decide(ours: Session, theirs: Session, run: Mapping[str, Any], db: Database, outcome: Outcome) -> None:
+    run_id = run["id"]
+    held = ours.execute(select(Run.__table__).where(Run.id == run_id)).mappings().one_or_none()
+    if held is None:
+        outcome.added.append(run_id)
+        return
+    differences = [(_rows(ours, name, run_id), _rows(theirs, name, run_id)) for name in RECORD]
+    only_ours = any(mine - other for mine, other in differences)
+    only_theirs = any(other - mine for mine, other in differences)
+    if only_ours and only_theirs:
+        outcome.conflicts.append(f"run {run_id} is another one over there: this database's stays")
+    elif only_theirs or (not only_ours and _later(run, dict(held))):
+        if RunLock.is_held(db.run_folder(run_id) / "lock"):
+            outcome.conflicts.append(f"run {run_id} went on over there, and is being trained here: stop one of them")
+        else:
+            outcome.updated.append(run_id)
+    else:
+        outcome.known.append(run_id)
+
+
+def _later(run: Mapping[str, Any], held: Mapping[str, Any]) -> bool:
+    return bool((run["step"], run["heartbeat_at"] or "") > (held["step"], held["heartbeat_at"] or ""))
+
+
+def _rows(session: Session, name: str, run_id: str) -> set[tuple[Any, ...]]:
+    table = Base.metadata.tables[name]
+    columns = [column for column in table.c if column.name not in ("run_id", "wall_time")]
+    return {tuple(row) for row in session.execute(select(*columns).where(table.c.run_id == run_id))}
+
+
+def _write_run(session: Session, theirs: Session, run: dict[str, Any], folder: Path, *, new: bool) -> None:
+    """The run's row and all of its rows, in place of those that are here; tags and events are joined."""
+    table, run_id = Base.metadata.tables["run"], run["id"]
+    if run["sweep_id"] is not None and theirs.get(Sweep, run["sweep_id"]) is None:
+        run = {**run, "sweep_id": None}
+    if new:
+        session.execute(insert(table), [run])
+    else:
+        columns = {name: value for name, value in run.items() if name not in (*_OF_THE_USER, "id")}
+        session.execute(update(table).where(table.c.id == run_id).values(columns))
+    for name in (*RECORD, "checkpoint"):
+        rows = Base.metadata.tables[name]
+        if not new:
+            session.execute(delete(rows).where(rows.c.run_id == run_id))
+        result = theirs.execute(select(rows).where(rows.c.run_id == run_id), execution_options={"yield_per": _FETCHED})
+        for part in result.mappings().partitions(_FETCHED):
+            # A checkpoint's row says that its files are there.
+            kept = [dict(row) for row in part if name != "checkpoint" or (folder / row["path"]).is_dir()]
+            if kept:
+                session.execute(insert(rows), kept)
+    for name in ("tag", "event"):
+        rows = Base.metadata.tables[name]
+        columns_ = [column for column in rows.c if column.name != "id"]
+        query = select(*columns_).where(rows.c.run_id == run_id).order_by(*rows.primary_key)
+        known = {tuple(row) for row in session.execute(query)}
+        missing = [dict(row) for row in theirs.execute(query).mappings() if tuple(row.values()) not in known]
+        if missing:
+            session.execute(insert(rows), missing)
+
+
+def _merge_sweeps(session: Session, theirs: Session, outcome: Outcome) -> None:
+    held = {row.id: row for row in session.execute(select(Sweep.__table__))}
+    names = {row.name for row in held.values()}
+    for row in theirs.execute(select(Sweep.__table__).order_by(Sweep.id)).mappings():
+        if row["id"] in held:
+            if held[row["id"]].definition != row["definition"]:
+                outcome.conflicts.append(
+                    f"sweep {row['name']!r} is defined otherwise over there: this database's stays"
+                )
+            continue
+        name = row["name"]
+        if name in names:
+            name = f"{name}-{row['id'][:6]}"
+            outcome.conflicts.append(f"there is another sweep {row['name']!r} over there: it is called {name!r} here")
+        session.execute(insert(Sweep), [{**row, "name": name}])
+        outcome.sweeps.append(name)
+
+
+def _merge_selections(session: Session, theirs: Session, outcome: Outcome) -> None:
+    held, others = _members(session), _members(theirs)
+    for name, rows in sorted(others.items()):
+        if name not in held:
+            session.execute(insert(Selection), rows)
+            outcome.selections.append(name)
+        elif {row["run_id"] for row in rows} != {row["run_id"] for row in held[name]}:
+            outcome.conflicts.append(f"selection {name!r} holds other runs over there: this database's stays")
+
+
+def _members(session: Session) -> dict[str, list[dict[str, Any]]]:
+    members: dict[str, list[dict[str, Any]]] = {}
+    for row in session.execute(select(Selection.__table__)).mappings():
+        members.setdefault(row["name"], []).append(dict(row))
+    return members
+
+
+def _merge_exports(session: Session, theirs: Session, outcome: Outcome) -> None:
+    held: Mapping[str, Any] = {row.key: row.definition for row in session.execute(select(Export.__table__))}
+    for row in theirs.execute(select(Export.__table__).order_by(Export.key)).mappings():
+        if row["key"] not in held:
+            session.execute(insert(Export), [dict(row)])
+            outcome.exports.append(row["key"])
+        elif held[row["key"]] != row["definition"]:
+            outcome.conflicts.append(f"export {row['key']} is another one over there: this database's stays")
