@@ -14,7 +14,7 @@ Escape = Callable[[str], str]
 def markdown(sheet: Sheet) -> str:
     """A pipe table with its footnotes, between comments that make it traceable, and its caption below."""
     first = _header(sheet)
-    rows = [first, [":---"] * _labelled(sheet) + ["---:"] * (len(first) - _labelled(sheet))]
+    rows = [[*map(_pipe, first)], [":---"] * _labelled(sheet) + ["---:"] * (len(first) - _labelled(sheet))]
     section = ""
     for line in lines(sheet, blocks=sheet.blocks):
         if line.section != section and not sheet.blocks:
