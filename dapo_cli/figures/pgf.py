@@ -1,7 +1,7 @@
 """A figure as a PGF picture, for `\\input` into a LaTeX document, in whose own font its text then stands.
 
 matplotlib's own backend runs TeX to measure each text; here a text is taken to be as wide as in the font of the other
-formats, which is wider than most. So no TeX is needed, and the file is the same on every machine.
+formats, which is a wide one. So no TeX is needed, and the file is the same on every machine.
 """
 
 from __future__ import annotations
@@ -20,13 +20,11 @@ _SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 
 
 def picture(figure: Figure, description: str) -> str:
-    """The text of the file; `description` is a comment in it. The figure is only good for this afterwards."""
+    """The text of the file; `description` is a comment in it. The figure has its layout already."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.backends.backend_pgf import RendererPgf
 
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()  # type: ignore[no-untyped-call]  # puts everything in its place
-    figure.set_layout_engine("none")
     measure = canvas.get_renderer()  # type: ignore[no-untyped-call]
 
     class Renderer(RendererPgf):  # type: ignore[misc,no-any-unimported,unused-ignore]

@@ -70,7 +70,7 @@ def format_of(path: Path) -> str:
 def rendered(draw: Callable[[], Figure], formats: Iterable[str], description: str) -> dict[str, bytes]:
     """The figure that `draw` makes, as a file of each format; the same figure gives the same bytes.
 
-    `description` goes into the file's metadata. Each format is drawn anew: saving a figure may move its parts.
+    `description` goes into the file's metadata. Each format is drawn anew, as saving may change a figure.
     """
     return {format_: _rendered(draw, format_, visible(description)) for format_ in formats}
 
@@ -104,6 +104,17 @@ def styled() -> Iterator[None]:
         yield
 
 
+def _settle(figure: Figure) -> None:
+    """Lay the figure out for good, on round numbers: the solver's last digits are not the same each time."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    FigureCanvasAgg(figure)
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for panel in figure.axes:
+        panel.set_position([round(number, 4) for number in panel.get_position().bounds])  # type: ignore[arg-type]
+
+
 def _rendered(draw: Callable[[], Figure], format_: str, description: str) -> bytes:
     metadata: dict[str, dict[str, Any]] = {
         "pdf": {"CreationDate": None, "Subject": description},
@@ -112,6 +123,7 @@ def _rendered(draw: Callable[[], Figure], format_: str, description: str) -> byt
     }
     with styled():
         figure = draw()
+        _settle(figure)
         if format_ == "pgf":
             from dapo_cli.figures.pgf import picture
 

@@ -7,10 +7,13 @@ import math
 import numpy as np
 import pytest
 
-from dapo_cli.analysis import curve_figure, curves, figures, series
-from dapo_cli.analysis.curves import Curves, collect
+from dapo_cli.analysis import curves, series
+from dapo_cli.analysis.curves import Curves
+from dapo_cli.analysis.selection import Choice
 from dapo_cli.analysis.series import Series
 from dapo_cli.errors import BadInput
+from dapo_cli.figures import curves as curve_figure
+from dapo_cli.figures import style
 from store import runs as store_runs
 from store.recorder import Recorder
 
@@ -46,6 +49,10 @@ def record(results):
         return run_id
 
     return run
+
+
+def collect(results, where=None, unfinished=False, **asked) -> Curves:
+    return curves.collect(results, Choice(where=where, unfinished=unfinished), **asked)
 
 
 def only(drawn: Curves):
@@ -102,6 +109,19 @@ def test_the_band_is_that_of_dapo_compare():
     assert np.isnan(curves.bounds(values, np.ones(values.shape, dtype=bool), curves.NO_BAND)[1]).all()
 
 
+@pytest.mark.parametrize("statistic", ["mean", "median", "iqm"])
+@pytest.mark.parametrize("n", [1, 2, 3, 5, 9])
+def test_every_step_is_a_cell_of_a_table(statistic, n):
+    from dapo_cli.analysis.statistics import estimate
+
+    values = np.random.default_rng(n).normal(size=(n, 4))
+    value, low, high = curves.bounds(values, np.ones(values.shape, dtype=bool), curves.CI, statistic)
+    for column in range(4):
+        expected = estimate(values[:, column].tolist(), statistic)
+        found = (value[column], low[column], high[column])
+        assert found == pytest.approx(expected[1:4], nan_ok=True)
+
+
 def test_the_order_of_the_runs_changes_no_bit():
     values = np.random.default_rng(0).lognormal(sigma=9, size=(7, 50))
     reached = np.random.default_rng(1).random((7, 50)) < 0.8
@@ -119,6 +139,11 @@ def test_two_runs_have_no_interval_and_one_has_no_band(asked, n, band):
     assert curves.band_of(asked, n) == band
 
 
+@pytest.mark.parametrize(("n", "band"), [(1, "none"), (5, "minmax"), (6, "ci")])
+def test_the_median_of_few_runs_has_no_interval(n, band):
+    assert curves.band_of("ci", n, "median") == band
+
+
 def test_ragged_runs_are_kept_and_counted(results, record):
     for seed, last in enumerate((1000, 1000, 1000, 500)):
         record(evaluations={step: step + seed for step in range(250, last + 1, 250)}, steps=last, seed=seed)
@@ -126,24 +151,23 @@ def test_ragged_runs_are_kept_and_counted(results, record):
     curve = only(drawn)
     assert curve.steps.tolist() == [250, 500, 750, 1000]
     assert curve.count.tolist() == [4, 4, 3, 3]
-    assert curve.mean.tolist() == [251.5, 501.5, 751, 1001]
+    assert curve.value.tolist() == [251.5, 501.5, 751, 1001]
     assert np.isfinite(curve.low).all()
-    assert "1 line is drawn thin where fewer runs than n have a value" in drawn.notes()
     assert "Thin, from a circle on: fewer than n runs." in curve_figure.explanation(drawn)
 
 
 def test_an_evaluation_is_the_mean_of_its_mean_action_episodes(results, record):
     record(evaluations={500: [1.0, 3.0], 1000: [5.0, math.nan]})
     curve = only(collect(results))
-    assert curve.mean[0] == 2.0
-    assert math.isnan(curve.mean[1])
+    assert curve.value[0] == 2.0
+    assert math.isnan(curve.value[1])
     assert collect(results).notes() == ["1 line is interrupted where a run has a value that is not finite"]
 
 
 def test_training_returns_reach_the_end_of_the_run(results, record):
     record(episodes={100: 1.0, 300: 3.0}, steps=1000)
     curve = only(collect(results, quantity="train-return", window=200))
-    assert (curve.steps.tolist(), curve.mean.tolist()) == ([200, 400, 600, 800, 1000], [1, 3, 3, 3, 3])
+    assert (curve.steps.tolist(), curve.value.tolist()) == ([200, 400, 600, 800, 1000], [1, 3, 3, 3, 3])
     assert only(collect(results, quantity="train-return")).window == 20
 
 
@@ -156,22 +180,49 @@ def test_a_window_that_would_take_for_ever(results, record):
 
 def test_diagnostics_are_drawn_as_recorded_unless_a_window_is_asked_for(results, record):
     record(q={100: 1.0, 200: 3.0}, steps=200)
-    assert only(collect(results, quantity="q")).mean.tolist() == [1, 3]
-    assert only(collect(results, quantity="q", window=200)).mean.tolist() == [2]
+    assert only(collect(results, quantity="q")).value.tolist() == [1, 3]
+    assert only(collect(results, quantity="q", window=200)).value.tolist() == [2]
 
 
 def test_who_is_left_out_is_said(results, record):
     record(evaluations={1000: 1.0})
     record(q={1000: 1.0})
-    record(evaluations={500: 1.0}, status="diverged", step=600)
+    record(evaluations={500: 1.0}, status="failed", step=600)
     drawn = collect(results)
     assert only(drawn).n == 1
-    assert drawn.notes() == ["2 runs left out: 1 completed without an evaluation, 1 diverged"]
-    assert collect(results, quantity="q").notes() == ["2 runs left out: 1 completed without q, 1 diverged"]
+    assert drawn.notes() == ["2 runs left out: 1 completed without an evaluation, 1 failed"]
+    assert collect(results, quantity="q").notes() == ["2 runs left out: 1 completed without q, 1 failed"]
     everything = collect(results, unfinished=True)
     assert only(everything).count.tolist() == [1, 1]
     assert only(everything).n == 2
-    assert "1 of the runs drawn is not completed: 1 diverged" in everything.notes()
+    assert "1 of the runs drawn is not completed: 1 failed" in everything.notes()
+
+
+def test_a_run_that_diverged_is_drawn_as_far_as_it_came_and_marked(results, record):
+    for seed in range(3):
+        record(evaluations={500: 1.0, 1000: 2.0 + seed}, seed=seed)
+    record(evaluations={500: 7.0}, status="diverged", step=600, seed=3)
+    drawn = collect(results)
+    curve = only(drawn)
+    assert (curve.count.tolist(), curve.diverged) == ([4, 3], (False, False, False, True))
+    assert curve.value.tolist() == [2.5, 3.0]
+    assert "×: where a run diverged." in curve_figure.explanation(drawn)
+    with style.styled():
+        panel = curve_figure.draw(drawn).axes[0]
+    (cross,) = [line for line in panel.get_lines() if line.get_marker() == "x"]
+    assert (cross.get_xdata().tolist(), cross.get_ydata().tolist()) == ([500], [7.0])
+
+
+def test_what_must_not_be_averaged_is_refused_and_budgets_may_differ(results, record):
+    record(evaluations={1000: 1.0}, steps=1000, settings={"eval_every": 1000, "eval_episodes": 1})
+    record(evaluations={500: 1.0}, steps=500, settings={"eval_every": 500, "eval_episodes": 1}, seed=1, dirty=True)
+    with pytest.raises(BadInput, match="Ant-v4 differ in evaluation protocol"):
+        collect(results)
+    notes = collect(results, allow=["evaluation"]).notes()
+    assert "1 of the runs drawn: of uncommitted code" in notes
+    assert any("step budget" in note for note in notes)
+    with pytest.raises(BadInput, match="step budget"):
+        collect(results, strict=True)
 
 
 def test_a_line_for_each_value_and_a_panel_for_each_environment(results, record):
@@ -220,7 +271,7 @@ def test_the_figure_shows_full_and_thin_parts(results, record):
     for seed, last in enumerate((1000, 1000, 500)):
         record(evaluations={step: 1.0 * step for step in range(250, last + 1, 250)}, steps=last, seed=seed)
     drawn = collect(results)
-    with figures._style():
+    with style.styled():
         panel = curve_figure.draw(drawn).axes[0]
     thick, thin, circle = panel.get_lines()
     assert thick.get_linewidth() > 2 * thin.get_linewidth()
@@ -232,8 +283,8 @@ def test_the_figure_shows_full_and_thin_parts(results, record):
 
 
 def test_no_two_lines_look_the_same():
-    looks = {str(figures.line_look(index)) for index in range(figures.MOST_LINES)}
-    assert len(looks) == figures.MOST_LINES == 40
+    looks = {str(style.line_look(index)) for index in range(style.MOST_LINES)}
+    assert len(looks) == style.MOST_LINES == 40
 
 
 def test_too_many_lines(results, record):
@@ -241,19 +292,3 @@ def test_too_many_lines(results, record):
         record(evaluations={1000: 1.0}, settings={"x": value})
     with pytest.raises(BadInput, match="41 lines cannot be told apart in one figure: choose at most 40"):
         curve_figure.draw(collect(results, by=["x"]))
-
-
-def test_text_is_wrapped_to_its_width():
-    text = "one two three " + "x" * 60 + " 95 % of n = 5"
-    with figures._style():
-        lines = figures.wrapped(text, 8, 1.0).split("\n")
-        assert all(figures._width(one, 8) <= 1.0 for one in lines)
-    assert "".join(lines).replace("\xa0", " ").replace(" ", "") == text.replace(" ", "")
-    assert not any(one.startswith(("%", "=")) for one in lines)
-
-
-@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 7, 12])
-def test_a_figure_is_as_wide_as_a_page_at_most(count):
-    rows, columns, width, _ = figures.grid_of(count)
-    assert rows * columns >= count
-    assert columns * width <= 7

@@ -15,7 +15,7 @@ import pytest
 from dapo_cli import files
 from dapo_cli.errors import BadInput
 
-SIGNATURES = {"pdf": b"%PDF-", "svg": b"<?xml", "png": b"\x89PNG"}
+SIGNATURES = {"pdf": b"%PDF-", "svg": b"<?xml", "png": b"\x89PNG", "pgf": b"% Needs: \\usepackage{pgf}"}
 
 
 @pytest.fixture
@@ -33,7 +33,8 @@ def family(record_run) -> list[str]:
 def test_a_pdf_in_the_current_folder_and_what_is_in_it(dapo, family, tmp_path):
     outcome = dapo("plot")
     assert outcome.code == 0
-    assert outcome.err.splitlines() == ["wrote curves.pdf", "1 run left out: 1 failed"]
+    said = "Lines: mean of n = 3 runs; bands: pointwise 95 % Student t interval of the mean. 1 run left out: 1 failed."
+    assert outcome.err.splitlines() == ["wrote curves.pdf", said]
     header, _, *rows = (line.split() for line in outcome.out.splitlines())
     assert header == ["env", "algo", "n", "steps", "last", "mean", "band"]
     assert rows[0] == ["HalfCheetah-v4", "dapo-kl", "3", "1k", "201.0", "ci"]
@@ -66,7 +67,13 @@ def test_the_figure_says_what_it_shows(dapo, family):
     for part in ("sac", "Hopper-v4", "evaluation return", "environment steps (×10³)"):
         assert part in text
     assert "Lines: mean of n = 3 runs; bands: pointwise 95 % Student t interval of the mean." in text
-    assert "Note: 1 run left out: 1 failed." in Path("figure.svg").read_text(encoding="utf-8")
+    assert "1 run left out: 1 failed." in text
+    dapo("plot", "--out", "figure.svg", "--no-caption")
+    content = Path("figure.svg").read_text(encoding="utf-8")
+    description = re.search(r"<dc:description>(.*?)</dc:description>", content, re.DOTALL)
+    assert description
+    assert "1 run left out: 1 failed." in description.group(1)
+    assert "<!-- Lines: mean" not in content
 
 
 def test_json_holds_the_numbers_drawn_and_writes_no_file(dapo, family, tmp_path):
@@ -104,16 +111,16 @@ def test_hostile_names_are_drawn_not_obeyed(dapo, record_run):
     names = (r"$\frac{1}$", "a_b^c$", "算法-v0", "\x1b[2J\n\u202e", "x" * 200)
     for name in names:
         record_run(env=name, algo=name)
-    outcome = dapo("plot", "--out", "a.svg", "--out", "a.pdf", "--out", "a.png")
+    outcome = dapo("plot", "--out", "a.svg", "--out", "a.pdf", "--out", "a.png", "--out", "a.pgf")
     assert outcome.code == 0
     assert "\x1b" not in outcome.out + outcome.err
-    assert outcome.err == "wrote a.svg\nwrote a.pdf\nwrote a.png\n"
+    assert outcome.err == "wrote a.svg\nwrote a.pdf\nwrote a.png\nwrote a.pgf\nOne run a line.\n"
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("--out a.jpg", "--out: a.jpg does not say which kind of figure: let its name end in .pdf, .svg, .png"),
+        ("--out a.jpg", "--out: a.jpg does not say which kind of figure: let its name end in .pdf, .svg, .png, .pgf"),
         ("--out a", "--out: a does not say which kind of figure"),
         ("--out no/such/a.pdf", "cannot write no/such/a.pdf: No such file or directory"),
         ("--out a.pdf --out no/such/a.pdf", "cannot write no/such/a.pdf"),
@@ -121,8 +128,8 @@ def test_hostile_names_are_drawn_not_obeyed(dapo, record_run):
         ("--y retrun", "--y: no run recorded 'retrun': did you mean 'return'"),
         ("--by bta", "--by: no run has a key 'bta': did you mean 'beta'"),
         ("--by beta,,m", "--by: 'beta,,m' has an empty or a repeated key"),
-        ("--where seed=9", "no completed run to draw: see what there is with dapo runs"),
-        ("--where status=failed", "no completed run to draw (1 run left out: 1 failed): see"),
+        ("--where seed=9", "no run to draw: see what there is with dapo runs"),
+        ("--where status=failed", "no run to draw (1 run left out: 1 failed): see"),
         ("--where seed=9 --unfinished", "no run to draw: see what there is with dapo runs"),
         ("--window 100", "--window: evaluations are not averaged over steps: leave it out, or draw --y train-return"),
         ("--y train-return --window 0", "--window: 0 is not a width: give a number of environment steps"),
@@ -162,5 +169,7 @@ def test_no_home_no_display_no_word_about_caches_and_no_library_too_many(dapo, f
         text=True,
         check=False,
     )
-    assert process.stderr.splitlines() == ["wrote curves.pdf", "1 run left out: 1 failed", "[]"]
+    written, said, loaded = process.stderr.splitlines()
+    assert (written, loaded) == ("wrote curves.pdf", "[]")
+    assert said.endswith("1 run left out: 1 failed.")
     assert hashlib.sha256(Path("runs.db").read_bytes()).hexdigest() == before
