@@ -50,10 +50,17 @@ class BinnedActions:
 
     def __init__(self, box: BoxActions, bins: int) -> None:
         self._box, self.size, self.choices = box, box.size, bins
+        self.shape, self.dtype = box.shape, box.dtype
 
     def to_environment(self, action: NDArray[np.float32]) -> NDArray[Any]:
         """The environment's action for choices of shape (size,)."""
         return self._box.to_environment((2 * action / (self.choices - 1) - 1).astype(np.float32))
+
+    @property
+    def values(self) -> NDArray[np.float32]:
+        """The environment's value of every choice, (size, choices)."""
+        rows = (np.full(self.size, choice, np.float32) for choice in range(self.choices))
+        return np.stack([self.to_environment(row).ravel() for row in rows], -1).astype(np.float32)
 
 
 class DiscreteActions:
@@ -63,10 +70,16 @@ class DiscreteActions:
 
     def __init__(self, space: spaces.Discrete) -> None:
         self.choices, self._start = int(space.n), int(space.start)
+        self.shape, self.dtype = space.shape, space.dtype
 
     def to_environment(self, action: NDArray[np.float32]) -> int:
         """The environment's action for a choice of shape (1,)."""
         return self._start + int(action[0])
+
+    @property
+    def values(self) -> NDArray[np.float32]:
+        """The environment's value of every choice, (1, choices)."""
+        return self._start + np.arange(self.choices, dtype=np.float32)[None]
 
 
 def actions_of(space: spaces.Space[Any], env_id: str, bins: int = 0) -> Actions:

@@ -23,40 +23,61 @@ from dapo_cli.training.trained import Trained
 
 WEIGHTS, MODEL, CARD = "policy.safetensors", "policy.onnx", "policy.json"
 FORMAT = 1  # of the card
-COMPUTATION = [
+HIDDEN = [
     "h = observation",
     "for each hidden layer i: h = activation(layer_norm(h @ i.weight + i.bias)), layer_norm only if there is one:",
     "  layer_norm(h) = (h - h.mean()) / sqrt(h.var() + layer_norm_eps) * i.scale + i.shift",
+]
+CONTINUOUS = [
     "mean = h @ mean.weight + mean.bias",
     "action = action.centre + action.half * tanh(mean), reshaped to the action's shape: the mean action",
     "log_std = low + (high - low) / 2 * (tanh(h @ log_std.weight + log_std.bias) + 1)",
     "a sampled action: the same with mean + exp(log_std) * standard normal noise in place of mean",
 ]
-
-
-def continuous(policy: Trained) -> BoxActions:
-    """The policy's actions; raises BadInput for finite ones."""
-    actions = policy.environment.actions
-    if not isinstance(actions, BoxActions):
-        raise BadInput(f"run {policy.name} chooses among finite actions: only continuous policies can be exported yet")
-    return actions
+FINITE = [
+    "dual = (h @ dual.weight + dual.bias), reshaped to (A, n)",
+    "choice = argmax of dual over its last axis: the likeliest action",
+    "action = action.values[i, choice[i]] for each coordinate i, reshaped to the action's shape",
+    "a sampled action: choice drawn from the mirror map's distribution of dual (softmax for NegativeEntropy)",
+]
 
 
 def tensors(policy: Trained) -> dict[str, NDArray[np.float32]]:
     """The actor, float32, by the names of docs/policies.md.
 
     `<i>.weight` (in, out) and `<i>.bias` (out,) of hidden layer i, with layer normalisation also `<i>.scale` and
-    `<i>.shift` (out,); `mean.*` and `log_std.*`, the halves of the last layer; `action.centre`, `action.half` (A,).
+    `<i>.shift` (out,). Continuous actions: `mean.*` and `log_std.*`, the halves of the last layer; `action.centre`,
+    `action.half` (A,). Finite ones: `dual.*`, the last layer; `action.values` (A, n).
     """
     network = policy.actor.model.policy.network
+    actions: Any = policy.environment.actions
     named = {name: view.numpy()[0] for name, view in network.unflatten(policy.actor.state.actor).items()}
     flat = {name: array if name.endswith("weight") else array[0] for name, array in named.items()}
     last = len(network.sizes) - 2
     for kind in ("weight", "bias"):
-        flat[f"mean.{kind}"], flat[f"log_std.{kind}"] = np.split(flat.pop(f"{last}.{kind}"), 2, axis=-1)
-    actions = continuous(policy)
-    flat |= {"action.centre": actions.centre, "action.half": actions.half}
+        output = flat.pop(f"{last}.{kind}")
+        if actions.choices:
+            flat[f"dual.{kind}"] = output
+        else:
+            flat[f"mean.{kind}"], flat[f"log_std.{kind}"] = np.split(output, 2, axis=-1)
+    if isinstance(actions, BoxActions):
+        flat |= {"action.centre": actions.centre, "action.half": actions.half}
+    else:
+        flat["action.values"] = actions.values
     return {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in flat.items()}
+
+
+def _of_kind(policy: Trained) -> dict[str, Any]:
+    """What a card says of continuous actions, or of finite ones."""
+    actions: Any = policy.environment.actions
+    action = {"shape": list(actions.shape), "dtype": str(np.dtype(actions.dtype))}
+    if isinstance(actions, BoxActions):
+        bounds = {"low": (actions.centre - actions.half).tolist(), "high": (actions.centre + actions.half).tolist()}
+        network = {"log_std": {"low": LOG_STD_MIN, "high": LOG_STD_MAX}}
+        return {"policy": "tanh-gaussian", "action": action | bounds, "network": network, "computation": CONTINUOUS}
+    finite = {"choices": actions.choices, "values": actions.values.tolist()}
+    mirror_map = {"mirror_map": repr(policy.actor.model.config.mirror_map())}
+    return {"policy": "factored", "action": action | finite, "network": mirror_map, "computation": FINITE}
 
 
 def card(policy: Trained, recorded: list[tuple[float, int]], files: list[str]) -> dict[str, Any]:
@@ -64,7 +85,7 @@ def card(policy: Trained, recorded: list[tuple[float, int]], files: list[str]) -
 
     `recorded`: returns and lengths of the run's evaluation at the policy's step.
     """
-    run, hyperparameters, actions = policy.run, policy.config.hyperparameters, continuous(policy)
+    run, hyperparameters, kind = policy.run, policy.config.hyperparameters, _of_kind(policy)
     network = policy.actor.model.policy.network
     returns = [return_ for return_, _ in recorded]
     evaluation = {
@@ -76,7 +97,7 @@ def card(policy: Trained, recorded: list[tuple[float, int]], files: list[str]) -
     }
     return {
         "format": FORMAT,
-        "policy": "tanh-gaussian",
+        "policy": kind["policy"],
         "files": files,
         "run": run["id"],
         "algo": run["algo"],
@@ -87,20 +108,15 @@ def card(policy: Trained, recorded: list[tuple[float, int]], files: list[str]) -
         "status": run["status"],
         "evaluation": evaluation if returns else None,
         "observation": {"shape": [policy.environment.spaces.observation], "dtype": "float32"},
-        "action": {
-            "shape": list(actions.shape),
-            "dtype": str(np.dtype(actions.dtype)),
-            "low": (actions.centre - actions.half).tolist(),
-            "high": (actions.centre + actions.half).tolist(),
-        },
+        "action": kind["action"],
         "network": {
             "hidden_sizes": list(network.sizes[1:-1]),
             "activation": network.activation,
             "layer_norm": network.layer_norm,
             "layer_norm_eps": LAYER_NORM_EPS,
-            "log_std": {"low": LOG_STD_MIN, "high": LOG_STD_MAX},
+            **kind["network"],
         },
-        "computation": COMPUTATION,
+        "computation": HIDDEN + kind["computation"],
         "hyperparameters": hyperparameters.model_dump(mode="json"),
         "versions": run["versions"],
         "commit": run["commit"],
