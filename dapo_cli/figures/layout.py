@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dapo_cli.console import visible
@@ -123,21 +125,29 @@ def wrapped(text: str, size: float, width: float) -> str:
 
 def shortened(text: str, size: float, width: float, lines: int) -> str:
     """`wrapped`, with as much left out in its middle as does not fit in so many lines."""
-    result, cut = wrapped(text, size, width), 0
-    while result.count("\n") >= lines and cut < len(text) - 2:
-        cut += 1
+
+    def without(cut: int) -> str:
         middle = (len(text) - cut) // 2
-        result = wrapped(f"{text[:middle]}…{text[middle + cut :]}", size, width)
-    return result
+        return wrapped(f"{text[:middle]}…{text[middle + cut :]}" if cut else text, size, width)
+
+    cuts = range(max(1, len(text) - 1))
+    return without(bisect_left(cuts, 1, hi=len(cuts) - 1, key=lambda cut: without(cut).count("\n") < lines))
 
 
+@cache
 def text_width(text: str, size: float) -> float:
     """Of one line, in inches."""
-    from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import text_to_path
 
-    width, _, _ = text_to_path.get_text_width_height_descent(text, FontProperties(size=size), False)
+    width, _, _ = text_to_path.get_text_width_height_descent(text, _font(size), False)
     return float(width) / 72
+
+
+@cache
+def _font(size: float) -> Any:
+    from matplotlib.font_manager import FontProperties
+
+    return FontProperties(size=size)
 
 
 def _legend(figure: Figure, handles: Sequence[Any], labels: Sequence[str], below: float) -> Legend:
