@@ -1,0 +1,1 @@
+"""What `dapo selftest` does: dapo's promises, proved on the user's machine."""
