@@ -34,6 +34,9 @@ class MirrorMap(Protocol):
     def divergence(self, p: Tensor, q: Tensor) -> Tensor:
         """D_Φ(p, q) = Φ(p) - Φ(q) - ⟨∇Φ(q), p - q⟩, (...)."""
 
+    def slope(self, p: Tensor) -> Tensor:
+        """s = 1 / Φ''(p), (..., n), finite and 0 outside the support: ∇²Φ* = diag(s) - s sᵀ / Σs at p = ∇Φ*(y)."""
+
     def dual_divergence(self, x: Tensor, y: Tensor) -> Tensor:
         """D_Φ*(x, y) = Φ*(x) - Φ*(y) - ⟨∇Φ*(y), x - y⟩ = Φ*(x) + Φ(p) - ⟨x, p⟩ with p = ∇Φ*(y), (...)."""
 
@@ -62,6 +65,10 @@ class NegativeEntropy:
         """KL(p ‖ q)."""
         return (p * (_log(p) - _log(q))).sum(-1)
 
+    def slope(self, p: Tensor) -> Tensor:
+        """p itself."""
+        return p
+
     def dual_divergence(self, x: Tensor, y: Tensor) -> Tensor:
         """KL(softmax y ‖ softmax x), from the dual vectors' own logarithms."""
         log_p = torch.log_softmax(y, -1)
@@ -88,7 +95,8 @@ class SquaredL2:
         nu = (z_sorted.cumsum(-1) - 1) / k  # were the first k actions the support
         support = (z_sorted > nu).sum(-1, keepdim=True)
         p = (z - nu.gather(-1, support - 1)).clamp(min=0)
-        return _differentiable(p / p.sum(-1, keepdim=True), (p > 0).to(p.dtype), y)
+        p = p / p.sum(-1, keepdim=True)
+        return _differentiable(p, self.slope(p), y)
 
     def conjugate(self, y: Tensor) -> Tensor:
         """⟨y, p⟩ - Φ(p) at p = ∇Φ*(y)."""
@@ -97,6 +105,10 @@ class SquaredL2:
     def divergence(self, p: Tensor, q: Tensor) -> Tensor:
         """½ ‖p - q‖²."""
         return 0.5 * ((p - q) ** 2).sum(-1)
+
+    def slope(self, p: Tensor) -> Tensor:
+        """1 in the support."""
+        return (p > 0).to(p.dtype)
 
     def dual_divergence(self, x: Tensor, y: Tensor) -> Tensor:
         """Not symmetric: outside the simplex the projection loses what D_Φ* keeps."""
@@ -126,9 +138,9 @@ class Tsallis:
     def project(self, y: Tensor) -> Tensor:
         """p = [1 + (q - 1)(y - ν)]₊^(1 / (q - 1)) with the ν at which it sums to one."""
         z = y.detach() - y.detach().amax(-1, keepdim=True)
-        p, slope = self._at(z, self._normaliser(z))
-        cap = torch.finfo(p.dtype).eps ** -0.5  # q > 2: infinite at p = 0, where the Jacobian's entries are not
-        return _differentiable(p / p.sum(-1, keepdim=True), slope.clamp(max=cap), y)
+        p, _ = self._at(z, self._normaliser(z))
+        p = p / p.sum(-1, keepdim=True)
+        return _differentiable(p, self.slope(p), y)
 
     def conjugate(self, y: Tensor) -> Tensor:
         """⟨y, p⟩ - Φ(p) at p = ∇Φ*(y)."""
@@ -139,6 +151,11 @@ class Tsallis:
         g_p, g_b = self.gradient(p), self.gradient(q)
         return ((p * (g_p - g_b)).sum(-1) - (self.q - 1) * ((p - q) * g_b).sum(-1)) / self.q
 
+    def slope(self, p: Tensor) -> Tensor:
+        """p^(2 - q); cut off for q > 2, where it is infinite at p = 0 although ∇²Φ* is not."""
+        s = ((2 - self.q) * _log(p)).exp().clamp(max=torch.finfo(p.dtype).eps ** -0.5)
+        return torch.where(p > 0, s, 0.0)
+
     def dual_divergence(self, x: Tensor, y: Tensor) -> Tensor:
         """By Fenchel's equality."""
         return _dual_divergence(self, x, y)
@@ -148,8 +165,7 @@ class Tsallis:
         e = self.q - 1
         u = (e * (z - nu)).clamp(min=-1)  # p^(q - 1) - 1
         p = (torch.log1p(u) / e).exp()
-        inside = u > -1
-        return torch.where(inside, p, 0.0), torch.where(inside, p / torch.where(inside, 1 + u, 1.0), 0.0)
+        return p, p / (1 + u).clamp(min=torch.finfo(z.dtype).tiny)
 
     def _normaliser(self, z: Tensor) -> Tensor:
         """The ν (..., 1) of dual vectors z (..., n) with maximum 0: Newton in a bracket that bisection halves.
@@ -160,7 +176,7 @@ class Tsallis:
         e = self.q - 1
         low = torch.zeros_like(z[..., :1])
         high = low + -math.expm1(-e * math.log(z.shape[-1])) / e
-        bisections = 4 if self.q <= 2 else (30 if z.dtype == torch.float64 else 16)
+        bisections = 2 if self.q <= 2 else (30 if z.dtype == torch.float64 else 16)
         nu = low
         for step in range(2 * bisections + 6):
             p, slope = self._at(z, nu)
