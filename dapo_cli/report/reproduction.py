@@ -52,7 +52,7 @@ def training(run: Record) -> list[str]:
     """The command that trains a run of dapo's again, from the values that were resolved for it, as words."""
     words = ["dapo", "train", "--algo", run["algo"], "--env", run["env"], "--seed", str(run["seed"])]
     for name in sorted({"steps", *run["settings"]}):
-        value = run[name]
+        value = "cuda" if name == "device" and str(run[name]).startswith("cuda") else run[name]
         if name in _OPTIONS:
             words += [_OPTIONS[name], str(value)]
         elif value is not None:
