@@ -84,8 +84,9 @@ def regulariser(model: Any, pi: Distribution, draw: Draw) -> Tensor:  # noqa: AR
     q = model.config.q
     if model.spaces.choices:
         phi: Tensor = model.policy.mirror_map.phi(pi.prob).sum(-1)
-        return phi
-    return (overlap(pi, pi, q) - model.spaces.action) / (q * (q - 1))
+    else:
+        phi = (overlap(pi, pi, q) - model.spaces.action) / (q * (q - 1))
+    return phi
 
 
 def critic_step(model: ActorCritic, state: State, batch: Batch, noise: Tensor, c: Any) -> tuple[State, Metrics]:

@@ -34,16 +34,23 @@ def entropy_reward(policy: TanhGaussian) -> Callable[[Tensor], Tensor]:
     return lambda action: TAU * policy.log_prob(OPTIMUM, policy.pre_tanh(action))
 
 
-def l2_reward(policy: TanhGaussian) -> Callable[[Tensor], Tensor]:
-    """Q = τ Σ_i p_i(a_i): with ½ Σ_i ‖π_i‖² of weight τ the optimum is p, the same tanh-Gaussian."""
+def tsallis_reward(policy: TanhGaussian, q: float) -> Callable[[Tensor], Tensor]:
+    """Q = τ Σ_i p_i(a_i)^(q-1)/(q-1): with Σ_i ∫ π_i^q/(q(q-1)) of weight τ the optimum is p, the same tanh-Gaussian.
 
-    return lambda action: TAU * policy.log_densities(OPTIMUM, policy.pre_tanh(action)).exp().sum(-1)
+    q = 2 is the squared norm ½ Σ_i ‖π_i‖².
+    """
+
+    def reward(action: Tensor) -> Tensor:
+        log_p = policy.log_densities(OPTIMUM, policy.pre_tanh(action))
+        return TAU * ((q - 1) * log_p).exp().sum(-1) / (q - 1)
+
+    return reward
 
 
-def play(learner: Learner, l2: bool) -> Learner:
+def play(learner: Learner, q: float = 1.0) -> Learner:
     """Puts the bandit in the place of the learner's critics and fills its replay with actions about the optimum."""
     policy = learner.model.policy
-    reward = l2_reward(policy) if l2 else entropy_reward(policy)
+    reward = entropy_reward(policy) if q == 1 else tsallis_reward(policy, q)
     critic = learner.model.critic
     learner.model = dataclasses.replace(learner.model, critic=Bandit(critic.network, critic.reduction, reward))
     rng = np.random.default_rng(0)

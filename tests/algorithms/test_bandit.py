@@ -20,6 +20,8 @@ VARIANTS: dict[str, tuple[int, list[dict[str, object]]]] = {
     "ampo": (3000, [{"m": 10}, {"m": 10, "interleaved": True}]),
     "mampo": (6000, [{"m": 200}]),
     "mdpo": (2000, [{"m": 100}]),
+    "dapo-kl-star": (2000, [{"m": 10}]),
+    "dapo-tsallis": (1000, [{"m": 1}, {"m": 10, "q": 1.2}]),
 }
 CHOICES = [(name, updates, choice) for name, (updates, choices) in VARIANTS.items() for choice in choices]
 CHOICES += [("mampo", 1000, {"m": 10, "reading": "policy", "samples": 8})]
@@ -45,7 +47,8 @@ def distance_after(name: str, updates: int, choice: dict[str, object]) -> float:
     settings = {"hidden_sizes": (64, 64), "batch_size": 128, "learning_rate": 1e-3, "learning_starts": 0}
     counts = {"critic_updates_per_step": 0, "temperature": bandit.TAU, "buffer_size": 512}
     config = algorithm.Config(**settings, **counts, **choice)
-    learner = bandit.play(Learner(algorithm, config, bandit.SPACES, 0), name == "dapo-l2" and "phi" not in choice)
+    q = {"dapo-l2": 1.0 if "phi" in choice else 2.0, "dapo-tsallis": getattr(config, "q", 1.0)}.get(name, 1.0)
+    learner = bandit.play(Learner(algorithm, config, bandit.SPACES, 0), q)
     for _ in range(updates):
         learner.update()
     return bandit.distance(learner)

@@ -34,7 +34,7 @@ def fixed_model(l2: bool) -> tuple[Any, Tensor, Tensor]:
     """A bandit model, and the parameters of two different policies."""
     model = build("dapo-l2" if l2 else "dapo-kl")
     policy = dataclasses.replace(model.policy, network=Fixed(2))
-    reward = (bandit.l2_reward if l2 else bandit.entropy_reward)(policy)
+    reward = bandit.tsallis_reward(policy, 2.0) if l2 else bandit.entropy_reward(policy)
     critic = bandit.Bandit(model.critic.network, "min", reward)
     actor, old = torch.tensor([0.1, 0.2, 0.1, 0.3]), torch.tensor([0.0, 0.4, 0.2, 0.2])
     return dataclasses.replace(model, policy=policy, critic=critic), actor, old
