@@ -9,9 +9,9 @@ from dapo_cli.analysis.sheets import Entry, Part, Sheet
 from dapo_cli.analysis.writers import tex
 from dapo_cli.analysis.writers.layout import head, lines, tail
 
-_SIZES = ((74, r"\small"), (84, r"\footnotesize"), (100, r"\scriptsize"))
+_SIZES = ((70, r"\small"), (76, r"\footnotesize"), (90, r"\scriptsize"))
 """How many digits, blanks between columns counted in, a line of 345 pt holds in a font: the text width of `article`."""
-_GAP = 1.6  # digits between two columns
+_GAP = 1.9  # digits between two columns
 _WRAPPED = 18  # digits to which a longer text is wrapped
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 
@@ -164,7 +164,7 @@ def _width(sheet: Sheet, *, blocks: bool) -> float:
     widths = []
     for col, heading in enumerate(sheet.cols, 1):
         own = [entry for (_, c), entry in sheet.entries.items() if c == col and not entry.spans]
-        widths.append(max(_width_of(sheet.parts, own), len(heading) + _GAP))
+        widths.append(max(_width_of(sheet.parts, own), 1.1 * len(heading) + _GAP))
     return labels + max([sum(widths), *(len(entry.texts[0]) for entry in sheet.entries.values() if entry.spans)])
 
 
@@ -174,5 +174,5 @@ def _width_of(parts: Sequence[Part], entries: Sequence[Entry]) -> float:
         min(max((len(entry.texts[place]) for entry in entries), default=1), _WRAPPED if part.kind == "text" else 99)
         for place, part in enumerate(parts)
     ]
-    gaps = [0.8 if part.kind == "spread" else _GAP for part in parts]
-    return sum(0.9 * width + gap for width, gap in zip(widths, gaps, strict=True))
+    shares = [(0.9, 0.8) if part.kind == "spread" else (1.1, _GAP) for part in parts]  # of digits, and the gap
+    return sum(share * width + gap for width, (share, gap) in zip(widths, shares, strict=True))
