@@ -107,6 +107,19 @@ def test_the_page_loads_nothing(comparison, request_of_all):
     assert "unsafe" not in policy
 
 
+def test_without_its_script_the_page_is_complete_and_offers_nothing_that_does_not_work(comparison, request_of_all):
+    content = page.render(comparison, request_of_all).decode()
+    read = Page(content.encode())
+    assert content.count('<path class="line"') == 4 + 2  # in two panels, and in the legend
+    buttons = [attributes for tag, attributes in read.elements if tag == "button"]
+    assert [name for one in buttons for name in ("disabled", "hidden") if name in one] == [
+        "disabled",
+        "disabled",
+        "hidden",
+    ]
+    assert [a.get("id") for _, a in read.elements if "hidden" in a] == ["single", None, None, "hint"]
+
+
 def test_hostile_text_stays_text(results, record_run):
     for seed in range(2):
         record_run(
