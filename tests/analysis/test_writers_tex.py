@@ -100,5 +100,5 @@ def test_every_kind_of_table_compiles(tables, tmp_path, siunitx):
     assert "siunitx Warning" not in log
     first_hostile = min(index for index, name in enumerate(tables) if "hostile" in name)
     pages = re.split(r"\[\d+[\]{]", log)
-    assert "Overfull" not in "".join(pages[: first_hostile + 1])  # a long name without a blank may stand out
+    assert "Overfull" not in "".join(pages[:first_hostile])  # a long name without a blank may stand out
     assert re.search(rf"Output written on tables.pdf \({len(tables)} pages", log)
