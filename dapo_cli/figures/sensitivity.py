@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from dapo_cli.analysis import wording
 from dapo_cli.analysis.captions import STATISTIC_NAMES
 from dapo_cli.analysis.labels import Key, key_text
 from dapo_cli.analysis.sensitivity import Line, Sensitivity, is_logarithmic
+from dapo_cli.analysis.statistics import SMALLEST_IQM
 from dapo_cli.figures import layout, style, words
 from dapo_cli.figures.layout import Paper
 
@@ -36,15 +38,19 @@ def plot(numbers: Sensitivity) -> words.Plot:
         for line in numbers.lines
         for point in line.points
     ]
-    counts = [estimate.n for estimate in estimates]
+    counts = {estimate.n for estimate in estimates}
     shared = words.shared(numbers.labels, numbers.keys, table.symbols)
     name = words.score_name(table)
     sentences = [f"All lines: {shared}."] if shared else []
-    sentences.append(
-        f"{name[0].upper()}{name[1:]} against {_symbol(numbers)}: "
-        + ("one run a point." if set(counts) == {1} else f"{STATISTIC_NAMES[table.request.statistic]} of "
-           f"{words.count_text(counts)} runs a point.")
-    )  # fmt: skip
+    what = (
+        "one run"
+        if counts == {1}
+        else f"{STATISTIC_NAMES[table.request.statistic]} of n = {_usual_number(numbers)} runs"
+    )
+    if table.request.statistic == "iqm" and min(counts) < SMALLEST_IQM:
+        what += " (fewer than 4: mean)"
+    marked = ", where nothing else stands" if len(counts) > 1 else ""
+    sentences.append(f"{name[0].upper()}{name[1:]} against {_symbol(numbers)}: {what} a point{marked}.")
     sentences += [*words.score_sentences(table), *words.interval_sentence(table, estimates)]
     if _rings(numbers):
         sentences.append("Ringed: the default.")
@@ -107,17 +113,17 @@ def _draw_line(panel: Axes, numbers: Sensitivity, line: Line, look: dict[str, An
     lows, highs = [point.cell.estimate.low for point in drawn], [point.cell.estimate.high for point in drawn]
     panel.vlines(xs, lows, highs, **bars)
     panel.update_datalim([(x, y) for point in drawn for x, y in _corners(point.x, point.cell.estimate)])
-    several = len({estimate.n for estimate in _estimates(numbers)}) > 1
+    usual = _usual_number(numbers)
     for point in drawn:
         estimate = point.cell.estimate
         if point.default and _rings(numbers):
             ring = {"markersize": 7, "markerfacecolor": "none", "markeredgecolor": look["color"]}
             panel.plot(point.x, estimate.value, "o", transform=place, markeredgewidth=0.8, zorder=3.5, **ring)
-        texts = [f"n = {estimate.n}"] * several + [wording.mark_text(point.cell)] * bool(point.cell.marks)
+        texts = [f"n = {estimate.n}"] * (estimate.n != usual) + [wording.mark_text(point.cell)] * bool(point.cell.marks)
         if texts:
             top = estimate.high if math.isfinite(estimate.high) else estimate.value
             text = ", ".join(texts)
-            offset: Any = {"xytext": (shift, 4), "textcoords": "offset points", "ha": "center", "size": 5}
+            offset: Any = {"xytext": (shift, 4), "textcoords": "offset points", "ha": "center", "size": 5.5}
             panel.annotate(text, (point.x, top), color=look["color"], **offset)
     panel.autoscale_view()
 
@@ -143,6 +149,11 @@ def _mark_axes(panel: Axes, values: list[float], logarithmic: bool, width: float
         free = place * scale + half if fits else free
     panel.set_xticks(values, texts)
     panel.xaxis.set_minor_locator(NullLocator())
+
+
+def _usual_number(numbers: Sensitivity) -> int:
+    """The number of runs of most points."""
+    return int(Counter(estimate.n for estimate in _estimates(numbers)).most_common(1)[0][0])
 
 
 def _rings(numbers: Sensitivity) -> bool:
