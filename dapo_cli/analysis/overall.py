@@ -113,7 +113,7 @@ def aggregates(overall: Overall) -> dict[Label, dict[str, Estimate]]:
 
 
 def profiles(overall: Overall) -> dict[Label, Profile]:
-    """The performance profile of each row, exact at every score of any run; raises BadInput unless they are normalised."""
+    """The performance profile of each row, exact at the score of every run; raises BadInput without normalisation."""
     from dapo_cli.analysis.profiles import profile
 
     request = overall.table.request
