@@ -42,6 +42,8 @@ FIRST = (
     "plot",
     "report",
     "bundle",
+    "freeze",
+    "power",
     "mark",
     "ledger",
     "compute",

@@ -65,7 +65,7 @@ def test_the_code_beside_an_equation_is_the_code_that_runs():
     excerpts = 0
     for section in sections:
         named = re.search(r"`(\w+\.py)`", section.partition("\n")[0])
-        files = [named.group(1) if named else "", "_dual_network.py"]
+        files = [named.group(1) if named else "", "_dual_network.py", "_proximal.py"]
         source = [
             line.strip()
             for file in files
