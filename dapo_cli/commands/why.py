@@ -45,10 +45,13 @@ def why(
         if place not in cells:
             raise BadInput(f"table {match[1]} has no cell {place}: {did_you_mean(place, cells)}")
         facts = _facts(database, key, found, cells[place])
+        changed = _has_changed(database, match[1], found["command"])
     if json:
         console.print_json(facts)
     else:
         _print(facts)
+    if changed:
+        console.info("this is what was exported; runs or scores of the table have changed since: see dapo verify FILE")
 
 
 def _find(database: Database, export: str, files: list[str]) -> dict[str, Any]:
@@ -60,6 +63,8 @@ def _find(database: Database, export: str, files: list[str]) -> dict[str, Any]:
 
     found = store_exports.find(database, export)
     if found is not None:
+        if not isinstance(found["definition"], dict) or found["definition"].get("format") != 1:
+            raise BadInput(f"export {export} was recorded by another dapo: use that one, or export the table again")
         return found
     for file in files:
         for table in tables_of(file):
@@ -74,6 +79,18 @@ def _find(database: Database, export: str, files: list[str]) -> dict[str, Any]:
     raise BadInput(
         f"no export {export} in {database.location}{where}: name the file that holds it: dapo why {export} FILE"
     )
+
+
+def _has_changed(database: Database, export: str, command: str) -> bool:
+    """Whether the command would make another table now."""
+    from dapo_cli.analysis import exports
+    from dapo_cli.commands.table import from_command
+    from store.errors import StoreError
+
+    try:
+        return exports.make(database, *from_command(command)).sheet.export != export
+    except (BadInput, StoreError):
+        return True
 
 
 def _facts(database: Database, key: str, found: dict[str, Any], cell: dict[str, Any]) -> dict[str, Any]:

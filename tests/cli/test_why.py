@@ -97,7 +97,9 @@ def test_an_export_that_only_a_file_knows(dapo, refused, family):
 
 def test_the_past_stays_known(dapo, refused, family, results):
     key = export(dapo)
+    assert dapo("why", f"{key}.1.1").err == ""
     runs.delete(results, [family["kl-low"]])
+    assert "have changed since: see dapo verify" in dapo("why", f"{key}.1.1").err
     facts = json.loads(dapo("why", f"{key}.1.1", "--json").out)
     assert facts["value"] == 170.0
     assert [run["exists"] for run in facts["runs"]].count(False) == 1
