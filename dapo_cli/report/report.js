@@ -83,14 +83,10 @@
         add(row, "small", known.slice(0, MOST_RUNS).join(", ") + more);
       }
       box.hidden = false;
-      // Beside the line, on the side that has room.
-      const share = x(current) / image.viewBox.baseVal.width;
-      box.style.left = share < 0.5 ? `${share * 100 + 2}%` : "auto";
-      box.style.right = share < 0.5 ? "auto" : `${(1 - share) * 100 + 2}%`;
-      if (box.offsetWidth > figure.offsetWidth * 0.5) {
-        box.style.left = "0";
-        box.style.right = "auto";
-      }
+      // In the half of the panel where the line is not.
+      const far = x(current) < (left + right) / 2;
+      box.style.left = far ? "auto" : "0";
+      box.style.right = far ? "0" : "auto";
     };
     const point = (event) => {
       const frame = image.getBoundingClientRect();
