@@ -58,8 +58,8 @@ def tables_in(text: str) -> list[Found]:
 def _from_block(export: str, text: str) -> Found | None:
     lines = text.split("\n")
     told: list[str] = []
-    while lines and re.match(r"(% )?(made by|where a number|layout|cell \d)", lines[0]):
-        told.append(uncomment(lines.pop(0).removeprefix("% ")))
+    while lines and re.match(r"\s*(% )?(made by|where a number|layout|cell \d)", lines[0]):
+        told.append(uncomment(lines.pop(0).strip().removeprefix("% ")))
     command = next((line.partition(": ")[2] for line in told if line.startswith("made by: ")), "")
     layout = next((match for line in told if (match := _LAYOUT.fullmatch(line))), None)
     if layout is None:

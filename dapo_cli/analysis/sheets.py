@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -88,6 +88,7 @@ class Sheet:
 
 def results(table: Table, style: Style) -> Sheet:
     """The sheet of a comparison's numbers."""
+    table = _lettered(table)
     parts = _parts(table, style)
     entries, behind = {}, {}
     for at, row, col in positions(table):
@@ -179,5 +180,22 @@ def _decimals(table: Table, col: Label, style: Style) -> int:
     """Digits after the point, the same in the whole column: as the largest of its numbers would have."""
     if style.digits is not None:
         return style.digits
-    values = [abs(cell.estimate.value) for (_, other), cell in table.cells.items() if other == col]
-    return wording.decimals(max((value for value in values if math.isfinite(value)), default=0.0))
+    estimates = [cell.estimate for (_, other), cell in table.cells.items() if other == col]
+    values = [one.value for one in estimates], [bound for one in estimates for bound in (one.low, one.high)]
+    sizes = next(filter(None, ([abs(x) for x in some if math.isfinite(x)] for some in values)), [0.0])
+    return wording.decimals(max(sizes))
+
+
+def _lettered(table: Table) -> Table:
+    """The same with its footnotes in the order in which they are met, row by row or, in blocks, column by column."""
+    places = [at for at, *_ in positions(table)]
+    labels = {at: (row, col) for at, row, col in positions(table)}
+    if table.base is not None:
+        places.sort(key=lambda at: (at[1], at[0]))
+    order = list(dict.fromkeys(mark for at in places for mark in table.cells[labels[at]].marks))
+    number = {mark: index for index, mark in enumerate(order)}
+    cells = {
+        label: replace(cell, marks=tuple(sorted(number[mark] for mark in cell.marks)))
+        for label, cell in table.cells.items()
+    }
+    return replace(table, cells=cells, footnotes=tuple(table.footnotes[mark] for mark in order))

@@ -13,6 +13,7 @@ import shlex
 import pytest
 
 from dapo_cli.analysis.exports import make
+from dapo_cli.analysis.measures import Measure
 from dapo_cli.analysis.reading_back import tables_in
 from dapo_cli.analysis.requests import Request
 from dapo_cli.analysis.selection import Choice
@@ -60,7 +61,11 @@ def test_markdown(write, ragged):
     assert "| sac | 1011.00 (3) |" in write("markdown", spread="none", digits=2)
 
 
-def test_latex(write, ragged):
+def test_latex(write, record_run):
+    for seed, final in enumerate((1000.0, 1010.0, 1023.0)):
+        record_run("sac", seed=seed, final=[final])
+    record_run("dapo-kl", final=[5.0])
+    record_run("sac", "a_b", final=[math.nan])
     text = write("latex", spread="std")
     assert text.startswith("% Needs in the preamble: \\usepackage{booktabs} \\usepackage{siunitx}\n\\begin{table}\n")
     rows = text.partition("\\midrule\n")[2].partition("\\bottomrule")[0].splitlines()
@@ -69,6 +74,21 @@ def test_latex(write, ragged):
         r"sac & 1011 & $\pm$ 12 & 3 &  & {NaN} &  & 1 & \textsuperscript{a} \\",
     ]
     assert r"\textsuperscript{a}\,1 of 1 scores is not a number\par" in text
+    assert r"algo & \multicolumn{4}{c}{HalfCheetah-v4} & \multicolumn{4}{c}{a\_b} \\" in text
+
+
+def test_latex_that_is_too_wide_is_set_in_blocks(write, record_run):
+    for env in ("Ant-v4", "HalfCheetah-v4", "Hopper-v4", "Humanoid-v4", "Walker2d-v4"):
+        for seed in range(3):
+            record_run("sac", env, seed=seed, final=[1000.0 + seed])
+    rows = write("latex").partition("\\midrule\n")[2].splitlines()[:4]
+    assert rows == [
+        r"\multicolumn{3}{@{}l}{\emph{Ant-v4}} \\",
+        r"sac & 1001 & [999, 1003] \\",
+        r"\addlinespace",
+        r"\multicolumn{3}{@{}l}{\emph{HalfCheetah-v4}} \\",
+    ]
+    assert "emph" not in write("latex", spread="none")
 
 
 def test_best_is_bold_and_equal_counts_stand_in_the_caption(write, record_run):
@@ -181,6 +201,22 @@ def test_same_input_same_bytes_and_other_data_another_key(write, record_run, rag
     record_run("dapo-kl", seed=1, final=[5.0])
     key = re.compile(r"[0-9a-f]{8}(?=\.1\.1| begins)")
     assert key.search(write(format_))[0] != key.search(first)[0]
+
+
+def test_footnotes_are_lettered_as_they_are_read(write, record_run):
+    record_run("sac", seed=0, final=[100.0], dirty=True)
+    record_run("ampo", seed=0, final=[math.nan])
+    record_run("ampo", "Hopper-v4", seed=0, final=[100.0], dirty=True)
+    text = write("markdown")
+    assert body(text)[2:] == ["| ampo | NaN<sup>a</sup> | 100.0<sup>b</sup> |", "| sac | 100.0<sup>b</sup> | – |"]
+    assert "a: 1 of 1 scores is not a number\n\nb: all of uncommitted code\n" in text
+
+
+def test_steps_are_whole_also_where_the_return_is_never_reached(write, record_run):
+    for seed in range(8):
+        record_run(seed=seed, final=[100.0 if seed < 4 else 0.0])
+    text = write("markdown", measure=Measure("steps-to", 50.0), statistic="median")
+    assert body(text)[2] == "| sac | ∞ [1000, ∞]<sup>a</sup> |"
 
 
 def test_the_key_is_the_same_in_every_format(write, ragged):

@@ -113,6 +113,13 @@ def test_the_caption_may_be_reworded(dapo, paper):
     assert moved(dapo, "t.latex") == []
 
 
+@pytest.mark.parametrize("format_", ["latex", "markdown", "html"])
+def test_the_table_may_be_indented(dapo, paper, format_):
+    text = Path(f"t.{format_}").read_text(encoding="utf-8")
+    Path("in.txt").write_text("".join(f"    {line}\n" for line in text.splitlines()), encoding="utf-8")
+    assert moved(dapo, "in.txt") == []
+
+
 def test_several_tables_inside_a_page(dapo, paper):
     one = Path("t.markdown").read_text(encoding="utf-8")
     dapo("table", "--hyperparameters", "--out", "h.md")
