@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, insert, select
+from sqlalchemy import ColumnElement, Row, Table, insert, select, update
 from sqlalchemy.orm import Session
 
 from store import _sqlite
@@ -56,33 +56,35 @@ def _copy_rows(
     source: Session, session: Session, run_ids: Sequence[str], selection: str | None, checkpoints: bool
 ) -> None:
     runs, sweeps, pinned = (Base.metadata.tables[model.__tablename__] for model in (Run, Sweep, Selection))
-    found = [dict(row) for part in _selected(source, runs, run_ids, runs.c.id) for row in part]
-    wanted = sorted({run["sweep_id"] for run in found if run["sweep_id"] is not None})
-    for part in _selected(source, sweeps, wanted, sweeps.c.id):
-        session.execute(insert(sweeps), part)
-    for run in found:
-        if run["status"] == "running":
-            run["status"] = "interrupted"
-        session.execute(insert(runs), run)
+    found = [run for part in _selected(source, runs, run_ids, runs.c.id) for run in part]
+    wanted = {run.sweep_id for run in found if run.sweep_id is not None}
+    _insert(session, sweeps, _selected(source, sweeps, sorted(wanted), sweeps.c.id))
+    _insert(session, runs, [found])
+    session.execute(update(runs).where(runs.c.status == "running").values(status="interrupted"))
     for name in (*ROWS, *(["checkpoint"] if checkpoints else [])):
         table = Base.metadata.tables[name]
-        for part in _selected(source, table, run_ids, table.c.run_id):
-            session.execute(insert(table), part)
+        _insert(session, table, _selected(source, table, run_ids, table.c.run_id))
     if selection is not None:
-        for part in _selected(source, pinned, [selection], pinned.c.name):
-            session.execute(insert(pinned), part)
+        _insert(session, pinned, _selected(source, pinned, [selection], pinned.c.name))
+
+
+def _insert(session: Session, table: Table, parts: Iterable[Sequence[Row[Any]]]) -> None:
+    """Rows as they were read: by the driver itself, as there may be millions."""
+    connection = session.connection()
+    statement = str(insert(table).compile(connection))
+    for part in parts:
+        connection.exec_driver_sql(statement, [tuple(row) for row in part])
 
 
 def _selected(
     source: Session, table: Table, values: Sequence[str], column: ColumnElement[str]
-) -> Iterator[list[dict[str, Any]]]:
+) -> Iterator[Sequence[Row[Any]]]:
     """The rows whose column has one of these values, in the order of the primary key, a few thousand at a time."""
     ordered = sorted(set(values))
     for start in range(0, len(ordered), _AT_ONCE):
         query = select(table).where(column.in_(ordered[start : start + _AT_ONCE])).order_by(*table.primary_key)
         rows = source.execute(query, execution_options={"yield_per": _FETCHED})
-        for part in rows.mappings().partitions(_FETCHED):
-            yield [dict(row) for row in part]
+        yield from rows.partitions(_FETCHED)
 
 
 def _settle(path: Path) -> None:
@@ -92,8 +94,8 @@ def _settle(path: Path) -> None:
         try:
             connection.execute("PRAGMA journal_mode = DELETE")
             # SQLAlchemy makes the indexes of a table in any order.
-            of_ours = "type = 'index' AND sql IS NOT NULL"
-            indexes = connection.execute(f"SELECT name, sql FROM sqlite_master WHERE {of_ours} ORDER BY name").fetchall()
+            query = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL ORDER BY name"
+            indexes = connection.execute(query).fetchall()
             for name, _ in indexes:
                 connection.execute(f'DROP INDEX "{name}"')
             for _, statement in indexes:
