@@ -120,6 +120,20 @@ def test_the_table_may_be_indented(dapo, paper, format_):
     assert moved(dapo, "in.txt") == []
 
 
+@pytest.mark.parametrize("format_", FORMATS)
+def test_hostile_names(dapo, record_run, format_):
+    name = 'a & b | c \\\\ % --> <td>1</td> \\multicolumn{2}{c}{x} \n dapo table 00000000 ends , "; é中'
+    for seed in range(2):
+        run = record_run("sac", name, seed=seed, final=[1.0], tags=[name], settings={"text": name})
+    for extra in ([], ["--hyperparameters"], ["--rows", "tag,text", "--cols", "env"]):
+        assert dapo("table", "--format", format_, *extra, "--out", "t.txt").code == 0
+        assert moved(dapo, "t.txt") == []
+        assert dapo("verify", "t.txt").out.count("\n") == 1
+    change("UPDATE evaluation SET return = 2 WHERE run_id = ?", run)
+    ((_, why),) = moved(dapo, "t.txt")
+    assert why == f"score of run {run[:8]} 1.0, now 2.0"
+
+
 def test_several_tables_inside_a_page(dapo, paper):
     one = Path("t.markdown").read_text(encoding="utf-8")
     dapo("table", "--hyperparameters", "--out", "h.md")
