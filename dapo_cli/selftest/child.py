@@ -47,10 +47,11 @@ def flip_after_resume(name: str) -> None:
 
     def restoring(self: Loop, loaded: Any) -> bool:
         repeated = original(self, loaded)
-        tensors = {**dict(named_leaves(self.learner.state)), "replay": self.learner.replay._rows}
+        replay = self.learner.replay
+        tensors = {**dict(named_leaves(self.learner.state)), "replay": replay._rows[: replay.total]}
         numbers = tensors[name].view(-1)
         # Of the largest number, and a bit of some weight: that of a tiny one can vanish in the next rounding.
-        numbers.view(torch.int32)[numbers[: self.learner.replay.total].abs().argmax()] ^= 1 << 16
+        numbers.view(torch.int32)[numbers.abs().argmax()] ^= 1 << 16
         return repeated
 
     Loop.restore = restoring  # type: ignore[method-assign]
