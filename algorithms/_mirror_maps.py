@@ -176,15 +176,18 @@ class Tsallis:
         e = self.q - 1
         low = torch.zeros_like(z[..., :1])
         high = low + -math.expm1(-e * math.log(z.shape[-1])) / e
-        bisections = 2 if self.q <= 2 else (30 if z.dtype == torch.float64 else 16)
+        if self.q <= 2:
+            halve = (False, True, False, True, *[False] * 6)
+        else:  # p(ν) has an infinite slope where an action enters: only bisection is sure
+            halve = (*[True] * (52 if z.dtype == torch.float64 else 24), False)
         nu = low
-        for step in range(2 * bisections + 6):
+        for bisect in halve:
             p, slope = self._at(z, nu)
             total = p.sum(-1, keepdim=True)
             low, high = torch.where(total >= 1, nu, low), torch.where(total >= 1, high, nu)
             log_total = total.clamp(min=torch.finfo(z.dtype).tiny).log()
             newton = nu + torch.expm1(e * log_total) / e / (slope.sum(-1, keepdim=True) * (-(1 - e) * log_total).exp())
-            nu = 0.5 * (low + high) if step < 2 * bisections and step % 2 else newton.clamp(low, high)
+            nu = 0.5 * (low + high) if bisect else newton.clamp(low, high)
         return nu
 
 
