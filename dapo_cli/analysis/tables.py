@@ -137,7 +137,12 @@ def build(database: Database, request: Request) -> Table:
         col_labels=sorted({col for _, col in cells}, key=labels.label_order),
         cells=claimed(cells, request, base, scored.references.random),
         footnotes=tuple(footnotes),
-        notes=(*labels.sharing_notes(_by_environment(groups.values()), "cell"), *remarks.general, *scored.notes, *chosen.notes()),
+        notes=(
+            *labels.sharing_notes(_by_environment(groups.values()), "cell"),
+            *remarks.general,
+            *scored.notes,
+            *chosen.notes(),
+        ),
         symbols=scored.symbols,
         random=scored.references.random,
         base=base,
