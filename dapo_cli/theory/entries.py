@@ -14,7 +14,7 @@ from dapo_cli.theory.sac import Run
 
 
 def of_rates(lines: Sequence[Line], seed: int) -> Iterator[Entry]:
-    """A run for each line and MDP; the `seed` of the i-th MDP is the command's plus i. A line drawn twice counts once."""
+    """A run for each line and MDP; the `seed` of the i-th is the command's plus i. A line drawn twice counts once."""
     for line in {(line.algo, *line.settings.items()): line for line in lines}.values():
         gamma = rates.ERROR_GAMMA if line.panel == rates.ERROR else rates.GAMMA
         for index in range(line.gap.shape[1]):

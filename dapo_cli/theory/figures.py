@@ -25,14 +25,21 @@ _TITLES = {
     rates.EQUAL: f"the same features of rank {rates.RANKS[-2]}",
 }
 
+_LEGENDS: dict[str, tuple[str, tuple[float, float], int]] = {
+    rates.EXACT: ("upper right", (1, 1), 1),
+    rates.ERROR: ("center right", (1, 0.5), 2),
+    rates.RANK: ("lower left", (0, 0), 1),
+    rates.EQUAL: ("center right", (1, 0.38), 1),
+}
+
 
 def rates_caption(lines: Sequence[Line], seed: int) -> str:
     """What the figure shows."""
     return (
-        f"Medians of {lines[0].gap.shape[1]} Garnets ({rates.STATES} states, {rates.ACTIONS} actions, γ = {rates.GAMMA} "
-        f"unless said, seed {seed}). Gap: V*(ρ) − V^k(ρ), with an error ε its maximum over states. Dashed: the bounds, "
-        "which are earlier authors' or follow from them; those of DAPO's own theorem are not public. Lower row: Φ the "
-        f"negative entropy, τ = {rates.TAU}, dual vectors linear in random features of "
+        f"Medians of {lines[0].gap.shape[1]} Garnets ({rates.STATES} states, {rates.ACTIONS} actions, "
+        f"γ = {rates.GAMMA} unless said, seed {seed}). Gap: V*(ρ) − V^k(ρ), with an error ε its maximum over states. "
+        "Dashed: the bounds, which are earlier authors' or follow from them; those of DAPO's own theorem are not "
+        f"public. Lower row: Φ the negative entropy, τ = {rates.TAU}, dual vectors linear in random features of "
         f"{rates.STATES * rates.ACTIONS} state-action pairs; solve: one linear system for each iteration. AMPO fits by "
         "squared error, centred: up to a constant per state; DAPO by the dual Bregman divergence."
     )
@@ -54,7 +61,7 @@ def draw_rates(lines: Sequence[Line], seed: int, paper: Paper) -> Figure:
     for panel, name in zip(panels, rates.PANELS, strict=True):
         for index, line in enumerate(line for line in lines if line.panel == name):
             _curve(panel, line.gap, line.label, style.COLOURS[index], line.bound)
-        _finish(panel, 2 if name == rates.ERROR else 1)
+        _finish(panel, *_LEGENDS[name])
         layout.title(panel, _TITLES[name], grid)
     layout.name_axes(panels, grid, "iteration k", "gap")
     layout.put_below(figure, [], [], rates_caption(lines, seed) if paper.caption else "")
@@ -67,7 +74,7 @@ def draw_sac(runs: Sequence[Run], seed: int, paper: Paper) -> Figure:
     figure, (errors, factors) = layout.panels_of(grid, 2)
     for index, run in enumerate(run for run in runs if run.beta in sac.DRAWN):
         _curve(errors, run.error, f"β = {run.beta:g}", style.COLOURS[index], run.bound, first=1)
-    _finish(errors)
+    _finish(errors, "center right", (1, 0.42))
     layout.title(errors, "error by iteration", grid)
     errors.set_xlabel("iteration k")
     errors.set_ylabel("‖Q* − Q^k‖")
@@ -93,7 +100,8 @@ def _curve(panel: Axes, gap: Tensor, label: str, colour: str, bound: Tensor | No
         panel.plot(steps, bound.median(-1).values.tolist(), "--", color=colour, linewidth=0.8)
 
 
-def _finish(panel: Axes, columns: int = 1) -> None:
+def _finish(panel: Axes, place: str, anchor: tuple[float, float], columns: int = 1) -> None:
+    """A logarithmic axis, and the legend where no line is."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     panel.set_yscale("log")
@@ -102,7 +110,15 @@ def _finish(panel: Axes, columns: int = 1) -> None:
     panel.yaxis.set_major_locator(LogLocator(numticks=8))
     panel.yaxis.set_minor_locator(NullLocator())
     panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _power(value)))
-    panel.legend(loc="best", ncols=columns, handlelength=1.6, borderaxespad=0.2, labelspacing=0.3, columnspacing=1)
+    panel.legend(
+        loc=place,
+        bbox_to_anchor=anchor,
+        ncols=columns,
+        handlelength=1.6,
+        borderaxespad=0.2,
+        labelspacing=0.3,
+        columnspacing=1,
+    )
 
 
 def _power(value: float) -> str:
