@@ -211,6 +211,7 @@ class Loop:
         progress, settings = self.progress, self.settings
         environment, episodes = self.evaluation_environment, settings.eval_episodes
         self._evaluation_due = True
+        self.recorder.progress(progress.step, time.perf_counter() - self._began)  # should it never end
         played = evaluate(self.learner, environment, progress.step, episodes, watch=self._answer)
         measured: dict[str, float] = {}
         if self.learner.updating:
