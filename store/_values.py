@@ -48,8 +48,16 @@ def encode_setting(value: object) -> tuple[str | None, str]:
 
 
 def decode_setting(text: str | None, type_: str) -> Any:
-    """The value of a hyperparameter; lists come back as lists, also where a tuple went in."""
-    return text if text is None or type_ == "str" else json.loads(text)
+    """The value of a hyperparameter; lists come back as lists, also where a tuple went in.
+
+    A text that is no JSON, which dapo writes none of, is itself.
+    """
+    if text is None or type_ == "str":
+        return text
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
 
 
 def encode_json(value: dict[str, Any] | None) -> str | None:
@@ -58,8 +66,14 @@ def encode_json(value: dict[str, Any] | None) -> str | None:
 
 
 def decode_json(text: str | None) -> Any:
-    """The value of JSON text; None for none."""
-    return None if text is None else json.loads(text)
+    """The object that JSON text describes; None for none, and for text that describes none."""
+    if text is None:
+        return None
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def clean(text: str) -> str:
