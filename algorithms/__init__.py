@@ -13,7 +13,8 @@ from importlib import metadata
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from algorithms._types import Algorithm
+    from algorithms._learner import Learner
+    from algorithms._types import Algorithm, OnPolicyAlgorithm
 
 ENTRY_POINT_GROUP = "dapo.algorithms"
 
@@ -35,6 +36,24 @@ def names() -> list[str]:
     return sorted(_modules())
 
 
-def load(name: str) -> Algorithm:
+def load(name: str) -> Algorithm | OnPolicyAlgorithm:
     """The algorithm of that name. Raises KeyError for an unknown one."""
-    return cast("Algorithm", importlib.import_module(_modules()[name]))
+    return cast("Algorithm | OnPolicyAlgorithm", importlib.import_module(_modules()[name]))
+
+
+def on_policy(algorithm: object) -> bool:
+    """Whether it learns from rollouts instead of replay: its Config says so."""
+    from algorithms._hyperparameters import OnPolicyHyperparameters
+
+    return issubclass(getattr(algorithm, "Config", object), OnPolicyHyperparameters)
+
+
+def learner_of(algorithm: object) -> type[Learner]:
+    """The class of the learner that trains this algorithm."""
+    if on_policy(algorithm):
+        from algorithms._on_policy import OnPolicyLearner
+
+        return OnPolicyLearner
+    from algorithms._off_policy import OffPolicyLearner
+
+    return OffPolicyLearner

@@ -12,10 +12,16 @@ from torch.func import grad_and_value
 
 from algorithms._critic import Critics
 from algorithms._finite import Factored, FiniteCritics
-from algorithms._hyperparameters import Hyperparameters
+from algorithms._hyperparameters import Hyperparameters, SharedHyperparameters
 from algorithms._optim import adam_init, adam_step
 from algorithms._policies import TanhGaussian
 from algorithms._types import Batch, Distribution, Draw, Metrics, Policy, Spaces
+
+
+def build_policy(config: SharedHyperparameters, spaces: Spaces) -> Policy:
+    """The policy of these actions: the one place that chooses between continuous and finite ones."""
+    shape = (config.hidden_sizes, config.activation, config.layer_norm)
+    return Factored.build(spaces, *shape, config.mirror_map()) if spaces.choices else TanhGaussian.build(spaces, *shape)
 
 
 @dataclass(frozen=True)
@@ -30,13 +36,9 @@ class ActorCritic:
     @classmethod
     def build(cls, config: Hyperparameters, spaces: Spaces) -> ActorCritic:
         """Networks as the hyperparameters say. `config` is resolved for these spaces."""
-        network = (config.hidden_sizes, config.activation, config.layer_norm)
-        critics = (config.critics, config.critic_reduction)
-        if spaces.choices:
-            policy: Policy = Factored.build(spaces, *network, config.mirror_map())
-            return cls(config.resolved(spaces), spaces, policy, FiniteCritics.build(spaces, *network, *critics))
-        policy = TanhGaussian.build(spaces, *network)
-        return cls(config.resolved(spaces), spaces, policy, Critics.build(spaces, *network, *critics))
+        shape = (config.hidden_sizes, config.activation, config.layer_norm, config.critics, config.critic_reduction)
+        critic = FiniteCritics.build(spaces, *shape) if spaces.choices else Critics.build(spaces, *shape)
+        return cls(config.resolved(spaces), spaces, build_policy(config, spaces), critic)
 
     def init(self, generator: torch.Generator) -> dict[str, Any]:
         """The fields that every algorithm's state has, by name."""

@@ -82,6 +82,14 @@ class Factored:
         """log π_i of every choice, (B, A, n)."""
         return pi.log_prob
 
+    def log_prob_at(self, pi: Simplices, action: Tensor) -> Tensor:
+        """log π(a|s) = Σ_i log π_i(a_i|s) of choices (B, A), (B,)."""
+        return pi.log_prob.gather(-1, action.long().unsqueeze(-1)).squeeze(-1).sum(-1)
+
+    def widened(self, parameters: Tensor, std: float) -> Tensor:  # noqa: ARG002
+        """The first policy is nearly uniform as it is."""
+        return parameters
+
     def expectation(self, draw: AllActions, values: Tensor) -> Tensor:
         """Σ_i E_{a~π_i} of values (B, A, n), (B,)."""
         return (draw.weight * values).sum((-2, -1))

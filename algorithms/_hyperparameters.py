@@ -21,8 +21,8 @@ def hyperparameter(default: Any, meaning: str, symbol: str | None = None, **limi
     return Field(default, description=meaning, json_schema_extra={"symbol": symbol}, **limits)
 
 
-class Hyperparameters(BaseModel):
-    """What every actor-critic of the family has. An algorithm's `Config` adds its own; unknown names are rejected."""
+class SharedHyperparameters(BaseModel):
+    """What every algorithm has, wherever its transitions come from. Unknown names are rejected."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -31,6 +31,37 @@ class Hyperparameters(BaseModel):
     critic_learning_rate: Positive | Literal["same"] = hyperparameter(
         "same", "Adam step size of the critics; same: learning_rate"
     )
+    bins: Literal[0] | Annotated[int, Field(ge=2, le=1001)] = hyperparameter(
+        0, "choices into which each coordinate of a continuous action is cut; 0: none, the action stays continuous", "n"
+    )
+    hidden_sizes: tuple[Annotated[int, Field(ge=1)], ...] = hyperparameter(
+        (256, 256), "units per hidden layer, of every network", min_length=1
+    )
+    activation: Literal["relu", "tanh", "silu", "gelu", "elu"] = hyperparameter("relu", "nonlinearity between layers")
+    layer_norm: bool = hyperparameter(False, "layer normalisation before each nonlinearity")
+
+    def resolved(self, spaces: Spaces) -> SharedHyperparameters:  # noqa: ARG002
+        """The same with every word that stands for a number known by now replaced by that number.
+
+        Raises ValueError, of one line that names the remedy, where an algorithm cannot do what these spaces need.
+        """
+        return self.model_copy(update=self._numbers())
+
+    def _numbers(self) -> dict[str, float]:
+        return {"critic_learning_rate": self.learning_rate} if self.critic_learning_rate == "same" else {}
+
+    def gradient_steps(self, steps: int) -> int:
+        """Updates in so many environment steps."""
+        raise NotImplementedError
+
+    def mirror_map(self) -> MirrorMap:
+        """Φ of a policy over finite actions."""
+        return NegativeEntropy()
+
+
+class Hyperparameters(SharedHyperparameters):
+    """What every actor-critic with replay has. An algorithm's `Config` adds its own."""
+
     batch_size: int = hyperparameter(256, "transitions per gradient step", "B", ge=1)
     buffer_size: int = hyperparameter(1_000_000, "transitions kept for replay; the oldest go first", ge=1)
     learning_starts: int = hyperparameter(5000, "steps of uniformly random actions before the first update", ge=0)
@@ -45,40 +76,54 @@ class Hyperparameters(BaseModel):
         "the largest entropy of finite actions",
         "H̄",
     )
-    bins: Literal[0] | Annotated[int, Field(ge=2, le=1001)] = hyperparameter(
-        0, "choices into which each coordinate of a continuous action is cut; 0: none, the action stays continuous", "n"
-    )
     critic_updates_per_step: int = hyperparameter(1, "gradient steps on the critics per environment step", ge=0)
     actor_updates_per_step: int = hyperparameter(
         1, "gradient steps on the policy, or on a dual network, per environment step", ge=0
     )
-    hidden_sizes: tuple[Annotated[int, Field(ge=1)], ...] = hyperparameter(
-        (256, 256), "units per hidden layer, of every network", min_length=1
-    )
-    activation: Literal["relu", "tanh", "silu", "gelu", "elu"] = hyperparameter("relu", "nonlinearity between layers")
-    layer_norm: bool = hyperparameter(False, "layer normalisation before each nonlinearity")
     critics: int = hyperparameter(2, "number of critics", "N", ge=1, le=100)
     critic_reduction: Literal["min", "mean"] = hyperparameter("min", "how the critics' values become one")
 
     def resolved(self, spaces: Spaces) -> Hyperparameters:
-        """The same with every word that stands for a number known by now replaced by that number.
-
-        Raises ValueError, of one line that names the remedy, where an algorithm cannot do what these spaces need.
-        """
-        numbers: dict[str, float] = {}
+        """As above; an automatic target entropy depends on the kind of the actions."""
+        numbers = self._numbers()
         if self.target_entropy == "auto":
             largest = spaces.action * math.log(spaces.choices) if spaces.choices else 0.0
             numbers["target_entropy"] = 0.5 * largest if spaces.choices else -float(spaces.action)
-        if self.critic_learning_rate == "same":
-            numbers["critic_learning_rate"] = self.learning_rate
         return self.model_copy(update=numbers)
 
-    def mirror_map(self) -> MirrorMap:
-        """Φ of a policy over finite actions."""
-        return NegativeEntropy()
+    def gradient_steps(self, steps: int) -> int:
+        """Those of the critics or of the actor, whichever are more."""
+        return max(0, steps - self.learning_starts) * max(self.critic_updates_per_step, self.actor_updates_per_step)
 
 
-def coefficients(config: Hyperparameters, device: torch.device | str = "cpu") -> Any:
+class OnPolicyHyperparameters(SharedHyperparameters):
+    """What every actor-critic with rollouts has. An algorithm's `Config` adds its own."""
+
+    rollout_steps: int = hyperparameter(2048, "transitions of a rollout, all of one policy", "T", ge=2)
+    epochs: int = hyperparameter(10, "passes over a rollout, in minibatches, before it is forgotten", "K", ge=1)
+    batch_size: int = hyperparameter(64, "transitions per gradient step; it divides rollout_steps", "B", ge=1)
+    gae_lambda: float = hyperparameter(0.95, "decay of the advantage estimator's trace", "λ", ge=0, le=1)
+    normalise_advantage: bool = hyperparameter(
+        True, "advantages of a rollout shifted and scaled to mean 0 and standard deviation 1"
+    )
+    initial_std: float = hyperparameter(
+        1.0, "standard deviation of the first policy's continuous actions, before tanh", "σ₀", ge=0.01, le=7
+    )
+
+    def resolved(self, spaces: Spaces) -> OnPolicyHyperparameters:  # noqa: ARG002
+        """As above; minibatches must cover a rollout."""
+        if self.rollout_steps % self.batch_size:
+            raise ValueError(
+                f"batch_size = {self.batch_size} does not divide rollout_steps = {self.rollout_steps}: change one"
+            )
+        return self.model_copy(update=self._numbers())
+
+    def gradient_steps(self, steps: int) -> int:
+        """All minibatches of all whole rollouts."""
+        return steps // self.rollout_steps * self.epochs * (self.rollout_steps // self.batch_size)
+
+
+def coefficients(config: SharedHyperparameters, device: torch.device | str = "cpu") -> Any:
     """Every real-valued hyperparameter as a 0-dim tensor, by name.
 
     Tensors, because a compiled update specialises on Python numbers: five values of β would make five graphs.

@@ -89,6 +89,17 @@ class TanhGaussian:
         """log π(tanh u | s), (B,)."""
         return self.log_densities(pi, u).sum(-1)
 
+    def log_prob_at(self, pi: Gaussian, action: Tensor) -> Tensor:
+        """log π(a|s) of actions (B, A), (B,)."""
+        return self.log_prob(pi, self.pre_tanh(action))
+
+    def widened(self, parameters: Tensor, std: float) -> Tensor:
+        """Shifts the last layer's biases so that σ is `std` where its inputs vanish; `std` within the bounds of σ."""
+        at = 2 * (math.log(std) - LOG_STD_MIN) / (LOG_STD_MAX - LOG_STD_MIN) - 1
+        shift = torch.zeros_like(parameters)
+        shift[-(self.network.sizes[-1] // 2) :] = math.atanh(at)
+        return parameters + shift
+
     def log_densities(self, pi: Gaussian, u: Tensor) -> Tensor:
         """log π_i(tanh u_i | s) of each action dimension i, (B, A)."""
         z = (u - pi.mean) * torch.exp(-pi.log_std)

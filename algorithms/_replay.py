@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,44 +10,38 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from algorithms._types import Batch, Spaces
-
 
 class Replay:
     """The last `capacity` transitions. Memory is reserved at once and taken from the system as rows are written."""
 
-    def __init__(self, capacity: int, spaces: Spaces, batch_size: int, device: torch.device) -> None:
+    def __init__(self, capacity: int, widths: Sequence[int], batch_size: int, device: torch.device) -> None:
+        """`widths`: the numbers of each part of a transition."""
         self.capacity = capacity
         self.total = 0  # transitions ever added; transition n lies in row n % capacity
-        self._spaces = spaces
-        self._rows = torch.empty(capacity, Batch.row_width(spaces), device=device)
-        self._batch = torch.empty(batch_size, Batch.row_width(spaces), device=device)
-        self._staged = np.empty(Batch.row_width(spaces), dtype=np.float32)
+        stops = np.cumsum(widths).tolist()
+        self._parts = [slice(stop - width, stop) for stop, width in zip(stops, widths, strict=True)]
+        self._rows = torch.empty(capacity, stops[-1], device=device)
+        self._batch = torch.empty(batch_size, stops[-1], device=device)
+        self._staged = np.empty(stops[-1], dtype=np.float32)
         self._host = self._rows.numpy() if device.type == "cpu" else None
 
-    def add(
-        self,
-        observation: NDArray[Any],
-        action: NDArray[Any],
-        reward: float,
-        next_observation: NDArray[Any],
-        bootstrap: bool,
-    ) -> None:
+    def add(self, *parts: NDArray[Any] | float) -> None:
         """Appends one transition, in place of the oldest if the ring is full."""
-        S, A = self._spaces.observation, self._spaces.action
         slot = self.total % self.capacity
         row = self._staged if self._host is None else self._host[slot]
-        row[:S] = observation
-        row[S : S + A] = action
-        row[S + A] = reward
-        row[S + A + 1 : -1] = next_observation
-        row[-1] = bootstrap
+        for place, part in zip(self._parts, parts, strict=True):
+            row[place] = part
         if self._host is None:
             self._rows[slot] = torch.from_numpy(row)
         self.total += 1
 
+    @property
+    def rows(self) -> Tensor:
+        """The ring itself, (capacity, sum of the widths)."""
+        return self._rows
+
     def sample(self, generator: torch.Generator) -> Tensor:
-        """Packed rows (B, row_width), uniformly with replacement. The result is overwritten by the next call."""
+        """Packed rows (B, their width), uniformly with replacement. The result is overwritten by the next call."""
         filled = min(self.total, self.capacity)
         index = torch.randint(filled, (len(self._batch),), generator=generator, device=self._rows.device)
         return torch.index_select(self._rows, 0, index, out=self._batch)

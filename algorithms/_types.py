@@ -17,7 +17,9 @@ from torch import Tensor
 
 if TYPE_CHECKING:
     from algorithms._actor_critic import ActorCritic
-    from algorithms._hyperparameters import Hyperparameters
+    from algorithms._actor_value import ActorValue
+    from algorithms._hyperparameters import Hyperparameters, OnPolicyHyperparameters
+    from algorithms._rollout import Minibatch
 
 
 class Spaces(NamedTuple):
@@ -42,15 +44,14 @@ class Batch(NamedTuple):
     bootstrap: Tensor  # (B,)
 
     @staticmethod
-    def row_width(spaces: Spaces) -> int:
-        """Numbers in one packed transition."""
-        return 2 * spaces.observation + spaces.action + 2
+    def widths(spaces: Spaces) -> list[int]:
+        """Numbers of each part in one packed transition."""
+        return [spaces.observation, spaces.action, 1, spaces.observation, 1]
 
     @classmethod
     def unpack(cls, rows: Tensor, spaces: Spaces) -> Batch:
-        """Views into packed rows (B, row_width)."""
-        S, A = spaces.observation, spaces.action
-        s, a, r, s2, c = torch.split(rows, [S, A, 1, S, 1], dim=-1)
+        """Views into packed rows (B, sum of the widths)."""
+        s, a, r, s2, c = torch.split(rows, cls.widths(spaces), dim=-1)
         return cls(s, a, r.squeeze(-1), s2, c.squeeze(-1))
 
 
@@ -62,7 +63,7 @@ Step = Callable[["ActorCritic", State, Batch, Tensor, Any], tuple[State, Metrics
 
 
 class Algorithm(Protocol):
-    """What a module must offer. Every function is pure: it returns new tensors and changes none of its arguments.
+    """What a module that learns from replay must offer. Every function is pure: it changes none of its arguments.
 
     The names that every state must have are those of `ActorCritic.init`; the first line of the module's docstring is
     its description in `dapo algos`.
@@ -104,6 +105,29 @@ class Algorithm(Protocol):
         """
 
 
+class OnPolicyAlgorithm(Protocol):
+    """What a module that learns from rollouts must offer, pure as above. Its Config tells the two kinds apart."""
+
+    __doc__: str | None
+    Config: ClassVar[type[OnPolicyHyperparameters]]
+
+    @staticmethod
+    def init(model: ActorValue, generator: torch.Generator) -> State:
+        """The first state; it has the fields of `_actor_value.State`."""
+
+    @staticmethod
+    def critic_step(model: ActorValue, state: State, batch: Minibatch, c: Any) -> tuple[State, Metrics]:
+        """One gradient step on the state-value critic."""
+
+    @staticmethod
+    def policy_step(model: ActorValue, state: State, batch: Minibatch, noise: Tensor, c: Any) -> tuple[State, Metrics]:
+        """One gradient step on the policy; noise (B, A) is standard normal."""
+
+    @staticmethod
+    def refresh(state: State) -> State:
+        """Ends a policy iteration, all epochs over one rollout: the current policy becomes π^k."""
+
+
 class Policy(Protocol):
     """What a policy must offer: the one interface through which algorithms see the kind of an action.
 
@@ -127,6 +151,12 @@ class Policy(Protocol):
 
     def log_prob_of(self, pi: Distribution, draw: Draw) -> Tensor:
         """log π of the actions of a draw from any policy."""
+
+    def log_prob_at(self, pi: Distribution, action: Tensor) -> Tensor:
+        """log π(a|s) of actions (B, A) that were taken, (B,)."""
+
+    def widened(self, parameters: Tensor, std: float) -> Tensor:
+        """The same parameters, fresh from `init`, for a policy that explores with standard deviation about `std`."""
 
     def expectation(self, draw: Draw, values: Tensor) -> Tensor:
         """E_{a~π} of the values of one action a state, (B,); a single sample is its own mean."""

@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
 import algorithms
-from algorithms._hyperparameters import Hyperparameters
-from algorithms._types import Algorithm, Spaces
+from algorithms._hyperparameters import SharedHyperparameters
+from algorithms._types import Algorithm, OnPolicyAlgorithm, Spaces
 from dapo_cli import setting_files
 from dapo_cli.errors import BadInput, did_you_mean
 from dapo_cli.project_file import find_project_file, read_toml
@@ -50,14 +50,14 @@ class RunConfig:
     """Everything that determines a run, and where each value came from."""
 
     settings: Settings
-    hyperparameters: Hyperparameters
+    hyperparameters: SharedHyperparameters
     origins: Mapping[str, str]  # name -> default, preset, file or command line
     tags: tuple[str, ...] = ()
     note: str | None = None
     tuning: bool = False  # it chooses hyperparameters: its numbers are not for reporting
 
     @property
-    def algorithm(self) -> Algorithm:
+    def algorithm(self) -> Algorithm | OnPolicyAlgorithm:
         """The module of the algorithm."""
         return algorithms.load(self.settings.algo)
 
@@ -81,7 +81,7 @@ class RunConfig:
         return rows
 
 
-def load_algorithm(name: str) -> Algorithm:
+def load_algorithm(name: str) -> Algorithm | OnPolicyAlgorithm:
     """The algorithm of that name; raises BadInput for an unknown one, and for a plug-in that is none."""
     known = algorithms.names()
     if name not in known:
@@ -91,7 +91,8 @@ def load_algorithm(name: str) -> Algorithm:
     except Exception as error:  # whatever a plug-in's own code raises
         cause = " ".join(f"{type(error).__name__}: {error}".split())
         raise BadInput(f"the algorithm '{name}' cannot be loaded ({cause}): repair or uninstall its package") from error
-    offered = {*Algorithm.__annotations__, *vars(Algorithm)}
+    kind = OnPolicyAlgorithm if algorithms.on_policy(algorithm) else Algorithm
+    offered = {*kind.__annotations__, *vars(kind)}
     missing = sorted(part for part in offered if not part.startswith("_") and not hasattr(algorithm, part))
     if missing:
         raise BadInput(

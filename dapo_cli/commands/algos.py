@@ -30,9 +30,10 @@ def algos(
             console.print_table(("algorithm", "what it is"), rows, whole=("algorithm",))
         return
 
-    from algorithms._hyperparameters import Hyperparameters
+    from algorithms._hyperparameters import Hyperparameters, OnPolicyHyperparameters
 
     algorithm = configuration.load_algorithm(name)
+    shared = {*Hyperparameters.model_fields, *OnPolicyHyperparameters.model_fields} - {"temperature"}
     fields: list[dict[str, Any]] = [
         {
             "name": field_name,
@@ -42,9 +43,7 @@ def algos(
             "meaning": field.description,
         }
         # its own first: they are what a reader came for
-        for field_name, field in sorted(
-            algorithm.Config.model_fields.items(), key=lambda item: item[0] in Hyperparameters.model_fields
-        )
+        for field_name, field in sorted(algorithm.Config.model_fields.items(), key=lambda item: item[0] in shared)
     ]
     if as_json:
         console.print_json({"name": name, "summary": _summary(algorithm.__doc__), "hyperparameters": fields})

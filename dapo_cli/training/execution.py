@@ -36,8 +36,7 @@ class Execution:
         if settings.device == "cuda" and not torch.cuda.is_available():
             raise BadInput("device cuda is not possible: PyTorch finds no GPU here; use --device cpu")
         device = settings.device if settings.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
-        per_step = max(hyperparameters.critic_updates_per_step, hyperparameters.actor_updates_per_step)
-        updates = max(0, settings.steps - hyperparameters.learning_starts) * per_step
+        updates = hyperparameters.gradient_steps(settings.steps)
         compiled = settings.compile == "on" or (settings.compile == "auto" and updates >= COMPILE_FROM)
         remark = None
         if compiled and not compiler_available(torch.device(device)):

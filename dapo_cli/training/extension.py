@@ -95,8 +95,8 @@ def load(db: Database, run: Mapping[str, Any], learner: Learner) -> tuple[Checkp
     if run["exactness"] != "exact":
         reasons.append(f"run {name}, which it extends, is {run['exactness']}")
     if not replay:
-        again = learner.config.learning_starts
-        reasons.append(f"run {name} did not keep its replay (keep_replay), so {again} transitions are collected anew")
+        again = f"{learner.warm_up} transitions are collected anew"
+        reasons.append(f"run {name} did not keep its replay (keep_replay), so {again}")
     return checkpoints, loaded, complaints, reasons
 
 

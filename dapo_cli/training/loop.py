@@ -170,7 +170,7 @@ class Loop:
         next_observation, reward, terminated, truncated = self.environment.step(action)
         if not (math.isfinite(reward) and np.isfinite(next_observation).all()):
             raise Diverged(f"the environment's reward or observation at step {self.progress.step} is not finite")
-        learner.replay.add(observation, action, reward, next_observation, not terminated)
+        learner.add(observation, action, reward, next_observation, terminated, truncated)
         self._observation = next_observation
         self._episode_return += reward
         self._actions.append(action)

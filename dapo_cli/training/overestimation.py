@@ -23,9 +23,8 @@ def overestimation(
 ) -> dict[str, float]:
     """Plays the episode of that number with actions drawn from the policy by `generator`, and measures the critics.
 
-    The policy is the one whose values they estimate, which the mean actions of an evaluation are not. See
-    `algorithms._diagnostics.q_overestimation`. Touches none of the run's random numbers. `watch` is called after each
-    step.
+    The policy is the one whose values they estimate, which the mean actions of an evaluation are not. Touches none of
+    the run's random numbers. `watch` is called after each step.
     """
     observations: list[NDArray[Any]] = [environment.reset(*episode)]
     actions, rewards = [], []
@@ -40,6 +39,6 @@ def overestimation(
     s = torch.from_numpy(np.array(observations, np.float32))
     bootstrap = torch.ones(len(rewards))
     bootstrap[-1] = not terminated
-    return learner.q_overestimation(
+    return learner.overestimation(
         Batch(s[:-1], torch.from_numpy(np.array(actions, np.float32)), torch.tensor(rewards), s[1:], bootstrap)
     )

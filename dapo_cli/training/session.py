@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from typing import Any, NamedTuple
 
+from algorithms import learner_of
 from algorithms._learner import Learner
 from dapo_cli import config as configuration
 from dapo_cli.config import RunConfig
@@ -152,7 +153,8 @@ def _make(stack: ExitStack, config: RunConfig, execution: Execution) -> Trainee:
     config = config.resolved(training.spaces)
     where = (execution.device, execution.compiled)
     try:
-        learner = Learner(config.algorithm, config.hyperparameters, training.spaces, settings.seed, *where)
+        make = learner_of(config.algorithm)
+        learner = make(config.algorithm, config.hyperparameters, training.spaces, settings.seed, *where)
     except (RuntimeError, MemoryError, OverflowError) as error:
         cause = str(error).partition("\n")[0]
         raise BadInput(f"not enough memory: lower buffer_size, hidden_sizes or batch_size ({cause})") from error

@@ -11,6 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from algorithms._learner import Learner
+from algorithms._replay import Replay
 from dapo_cli import config as configuration
 from dapo_cli.config import RunConfig
 from dapo_cli.errors import BadInput
@@ -23,6 +24,9 @@ from store.session import Database
 
 class Actor(Learner):
     """A learner that only acts, on the CPU: of a checkpoint it takes the policy alone, wherever that was trained."""
+
+    def _storage(self) -> Replay:
+        return Replay(1, [1], 1, self.device)
 
     def restore(self, tensors: dict[str, Tensor], counters: dict[str, Any]) -> None:  # noqa: ARG002
         self.state.actor.copy_(tensors["actor"])
@@ -68,8 +72,7 @@ def trained(
     environment = Environment(settings.env, played, envs.EVALUATION, bins=bins, filmed=filmed)
     try:
         config = config.resolved(environment.spaces)
-        without_replay = config.hyperparameters.model_copy(update={"buffer_size": 1})
-        actor = Actor(config.algorithm, without_replay, environment.spaces, settings.seed)
+        actor = Actor(config.algorithm, config.hyperparameters, environment.spaces, settings.seed)
         loaded, complaints = Checkpoints(db, run_id).load(actor, with_replay=False)
         if loaded is None:  # it was deleted in the meantime
             raise BadInput(f"run {name} has no checkpoint any more: {_remedy(run, name)}")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from algorithms._critic import Critics
-from algorithms._learner import Learner
+from algorithms._off_policy import OffPolicyLearner as Learner
 from algorithms._policies import Gaussian, TanhGaussian
 from algorithms._types import Spaces
 

@@ -8,7 +8,8 @@ import torch
 from variants import CONTINUOUS, Variant, variants
 
 from algorithms._backend import compiler_available, precision_for
-from algorithms._learner import Learner, named_leaves
+from algorithms._learner import named_leaves
+from algorithms._off_policy import OffPolicyLearner as Learner
 
 CPU = torch.device("cpu")
 

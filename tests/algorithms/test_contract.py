@@ -1,4 +1,4 @@
-"""What every algorithm promises, whatever it computes. A new file in `algorithms/` is tested here without a change."""
+"""What every algorithm with replay promises. A new file in `algorithms/` is tested here without a change."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from variants import CONTINUOUS, variants
 
-from algorithms._learner import Learner, named_leaves
+from algorithms._learner import named_leaves
+from algorithms._off_policy import OffPolicyLearner as Learner
 from algorithms._types import Algorithm, Batch
 
 
@@ -172,7 +173,7 @@ def test_the_end_of_an_iteration_is_diagnosed(algorithm: Algorithm) -> None:
 def test_any_two_algorithms_differ_after_learning_starts() -> None:
     """Also where both begin alike and see the same minibatches and noise."""
     ends: dict[str, Tensor] = {}
-    rows, noise = torch.rand(12, 16, Batch.row_width(CONTINUOUS)), torch.randn(12, 20, 16, CONTINUOUS.action)
+    rows, noise = torch.rand(12, 16, sum(Batch.widths(CONTINUOUS))), torch.randn(12, 20, 16, CONTINUOUS.action)
     for variant in variants():
         made = learner(variant)
         iteration = [phase for phase, count in variant.schedule(made.config) for _ in range(count)]

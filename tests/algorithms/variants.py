@@ -1,4 +1,4 @@
-"""Every algorithm, each of its own switches in every position, for continuous and for finite actions."""
+"""Every algorithm that learns from replay, each of its own switches in every position, for both kinds of actions."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ from algorithms._types import Spaces
 
 CONTINUOUS = Spaces(observation=4, action=2)
 FINITE = Spaces(observation=4, action=2, choices=3)
+
+
+def learns_from_replay(name: str) -> bool:
+    return not algorithms.on_policy(algorithms.load(name))
 
 
 class Variant:
@@ -49,7 +53,7 @@ def variants() -> Iterator[Variant]:
 
 
 def _all(spaces: Spaces) -> Iterator[Variant]:
-    for name in algorithms.names():
+    for name in filter(learns_from_replay, algorithms.names()):
         yield Variant(name, spaces)
         for key, field in algorithms.load(name).Config.model_fields.items():
             choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()

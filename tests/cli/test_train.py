@@ -198,15 +198,11 @@ def test_algos_lists_all_and_describes_each(dapo: Callable[..., Any], refused: C
     assert all(row["summary"] for row in listed)
     for name in algorithms.names():
         described = {row["name"]: row for row in json.loads(dapo("algos", name, "--json").out)["hyperparameters"]}
-        for field in (
-            "learning_starts",
-            "batch_size",
-            "buffer_size",
-            "gamma",
-            "polyak",
-            "learning_rate",
-            "temperature",
-        ):
+        rollouts = algorithms.on_policy(algorithms.load(name))
+        own = (
+            ("rollout_steps", "gae_lambda") if rollouts else ("learning_starts", "buffer_size", "polyak", "temperature")
+        )
+        for field in ("batch_size", "gamma", "learning_rate", *own):
             assert described[field]["meaning"]
             assert described[field]["range"]
         assert all(field in dapo("algos", name).out for field in described)

@@ -10,7 +10,7 @@ import pytest
 from safetensors.torch import load_file
 from short_runs import interrupt_at, record, rows, status, train
 
-from algorithms._learner import Learner
+from algorithms._off_policy import OffPolicyLearner as Learner
 from dapo_cli.errors import BadInput, Interrupted
 from dapo_cli.training import extension, session
 from store import runs

@@ -42,7 +42,7 @@ class Recording:
     def policy_action(self, _observation: Any, generator: np.random.Generator) -> Any:
         return generator.random(1)
 
-    def q_overestimation(self, batch: Batch) -> dict[str, float]:
+    def overestimation(self, batch: Batch) -> dict[str, float]:
         self.batch = batch
         return {"q_overestimation": 1.0}
 

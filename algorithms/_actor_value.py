@@ -1,0 +1,128 @@
+"""What the on-policy algorithms share: a policy and a state-value critic V, their state, and the critic's step.
+
+Symbols: V the critic, π^k the policy that played the rollout, Â the advantage estimate, τ the temperature,
+η the step of mirror descent, ρ = π^θ(a|s)/π^k(a|s).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.func import grad_and_value
+
+from algorithms._actor_critic import build_policy
+from algorithms._hyperparameters import OnPolicyHyperparameters
+from algorithms._networks import MLP
+from algorithms._optim import Adam, adam_init, adam_step
+from algorithms._rollout import Minibatch, Rollout, gae, normalised
+from algorithms._types import Batch, Distribution, Metrics, Policy, Spaces
+
+
+class State(NamedTuple):
+    """Everything that changes during training."""
+
+    actor: Tensor
+    actor_adam: Adam
+    old_actor: Tensor  # π^k
+    critic: Tensor  # of V
+    critic_adam: Adam
+    iterations: Tensor  # 0-dim, k: policy iterations done
+
+
+@dataclass(frozen=True)
+class ActorValue:
+    """The fixed part of an on-policy learner: hyperparameters and network shapes."""
+
+    config: Any  # an algorithm's Config
+    spaces: Spaces
+    policy: Policy
+    critic: MLP
+
+    @classmethod
+    def build(cls, config: OnPolicyHyperparameters, spaces: Spaces) -> ActorValue:
+        """Networks as the hyperparameters say, resolved for these spaces."""
+        critic = MLP((spaces.observation, *config.hidden_sizes, 1), config.activation, config.layer_norm)
+        return cls(config.resolved(spaces), spaces, build_policy(config, spaces), critic)
+
+    def value(self, critic: Tensor, s: Tensor) -> Tensor:
+        """V(s), (B,)."""
+        v: Tensor = self.critic(critic, s)
+        return v.squeeze(-1)
+
+
+def init(model: ActorValue, generator: torch.Generator) -> State:
+    """Fresh networks; the old policy is the first one."""
+    actor = model.policy.widened(model.policy.network.init(generator), model.config.initial_std)
+    critic = model.critic.init(generator)
+    return State(actor, adam_init(actor), actor.clone(), critic, adam_init(critic), torch.zeros(()))
+
+
+def advantages(model: ActorValue, state: State, rollout: Rollout, c: Any) -> tuple[Tensor, Metrics]:
+    """Packed rows of `Minibatch` (T, S + A + 2), of which every epoch draws its minibatches.
+
+    The value target is Â + V(s), the λ-return, with Â not yet normalised. `explained_variance` is 1 - Var(target - V) /
+    Var(target), at most 1: what the critic knew of the rollout before it learned from it.
+    """
+    v, next_v = (model.value(state.critic, s) for s in (rollout.observation, rollout.next_observation))
+    advantage = gae(rollout, v, next_v, c.gamma, c.gae_lambda)
+    target = advantage + v
+    metrics = {"v": v.mean(), "explained_variance": 1 - advantage.var() / target.var().clamp(min=1e-12)}
+    if model.config.normalise_advantage:
+        advantage = normalised(advantage)
+    return torch.cat([rollout.observation, rollout.action, advantage[:, None], target[:, None]], -1), metrics
+
+
+def critic_step(model: ActorValue, state: State, batch: Minibatch, c: Any) -> tuple[State, Metrics]:
+    """One gradient step on ½ E[(V(s) - target)²]."""
+
+    def loss(critic: Tensor) -> Tensor:
+        return 0.5 * ((model.value(critic, batch.observation) - batch.value_target) ** 2).mean()
+
+    gradient, value = grad_and_value(loss)(state.critic)
+    critic, adam = adam_step(state.critic, gradient, state.critic_adam, c.critic_learning_rate)
+    return state._replace(critic=critic, critic_adam=adam), {"critic_loss": value}
+
+
+def ratio(model: ActorValue, pi: Distribution, old: Distribution, action: Tensor) -> Tensor:
+    """ρ = π^θ(a|s)/π^k(a|s), (B,), at the actions that were taken."""
+    return torch.exp(model.policy.log_prob_at(pi, action) - model.policy.log_prob_at(old, action))
+
+
+def negative_entropy(model: ActorValue, pi: Distribution, noise: Tensor) -> Tensor:
+    """E_s E_{a~π} log π(a|s), 0-dim: for continuous actions from one reparameterised sample a state."""
+    draw = model.policy.draw(pi, noise)
+    return model.policy.expectation(draw, draw.log_prob).mean()
+
+
+def step_size(model: ActorValue, state: State, c: Any) -> Tensor:
+    """η_k, 0-dim: η, or with `anneal_steps` η (1 - k/K) over the K policy iterations in so many environment steps."""
+    eta: Tensor = c.eta
+    if not model.config.anneal_steps:
+        return eta
+    K: int = max(1, model.config.anneal_steps // model.config.rollout_steps)
+    return eta * (1 - state.iterations.clamp(max=K - 1) / K)
+
+
+def refresh(state: State) -> State:
+    """π^{k+1} becomes the old policy."""
+    return state._replace(old_actor=state.actor, iterations=state.iterations + 1)
+
+
+def v_overestimation(model: ActorValue, state: State, episode: Batch, c: Any) -> Metrics:
+    """The critic at the states of one episode of the current policy, in order, against the returns that followed.
+
+    The discounted return goes on with V(s') where the episode was truncated. `v_overestimation` is the mean of V - G,
+    `discounted_return` that of G.
+    """
+    v = model.value(state.critic, episode.observation)
+    G = model.value(state.critic, episode.next_observation[-1:]).item()
+    returns = []
+    rewards, discounts = (x.tolist()[::-1] for x in (episode.reward, c.gamma * episode.bootstrap))
+    for reward, discount in zip(rewards, discounts, strict=True):
+        G = reward + discount * G
+        returns.append(G)
+    mean = torch.tensor(returns).mean()
+    return {"v_overestimation": v.mean().cpu() - mean, "discounted_return": mean}

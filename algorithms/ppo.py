@@ -1,0 +1,57 @@
+"""PPO: proximal policy optimisation with a clipped ratio, the on-policy baseline.
+
+Source: Schulman et al. 2017, "Proximal Policy Optimization Algorithms", arXiv 1707.06347.
+Symbols: π^k the policy that played the rollout, ρ = π^θ(a|s)/π^k(a|s), Â the advantage estimate, ε the clip range,
+τ the weight of the entropy (the paper's c₂).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.func import grad_and_value
+
+from algorithms import _actor_value
+from algorithms._actor_value import ActorValue, State, negative_entropy, ratio
+from algorithms._hyperparameters import OnPolicyHyperparameters, hyperparameter
+from algorithms._optim import adam_step
+from algorithms._rollout import Minibatch
+from algorithms._types import Metrics
+
+
+class Config(OnPolicyHyperparameters):
+    """The hyperparameters of PPO."""
+
+    clip: float = hyperparameter(0.2, "change of a ratio beyond which an advantage has no more gradient", "ε", gt=0)
+    temperature: float = hyperparameter(0.0, "weight of the entropy in the policy's loss", "τ", ge=0)
+
+
+init = _actor_value.init
+critic_step = _actor_value.critic_step
+refresh = _actor_value.refresh
+
+
+def actor_loss(
+    model: ActorValue, actor: Tensor, old_actor: Tensor, batch: Minibatch, noise: Tensor, c: Any
+) -> tuple[Tensor, Metrics]:
+    """J(θ) = -E_{a~π^k}[min(ρ Â, clip(ρ, 1 - ε, 1 + ε) Â)] + τ E ℓ_θ. Eq. 7 and 9 of arXiv:1707.06347."""
+    s, a, advantage, _ = batch
+    pi, old = (model.policy.distribution(p, s) for p in (actor, old_actor))
+    rho = ratio(model, pi, old, a)
+    clipped = torch.clamp(rho, 1 - c.clip, 1 + c.clip)
+    phi = negative_entropy(model, pi, noise)
+    J = -torch.minimum(rho * advantage, clipped * advantage).mean() + c.temperature * phi
+    return J, {"entropy": -phi, "clipped": (rho != clipped).float().mean()}
+
+
+def policy_step(model: ActorValue, state: State, batch: Minibatch, noise: Tensor, c: Any) -> tuple[State, Metrics]:
+    """One gradient step on the policy, π^k held fixed."""
+
+    def loss(actor: Tensor) -> tuple[Tensor, Metrics]:
+        return actor_loss(model, actor, state.old_actor, batch, noise, c)
+
+    gradient, (value, metrics) = grad_and_value(loss, has_aux=True)(state.actor)
+    actor, adam = adam_step(state.actor, gradient, state.actor_adam, c.learning_rate)
+    return state._replace(actor=actor, actor_adam=adam), {"actor_loss": value, **metrics}
