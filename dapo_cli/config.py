@@ -242,7 +242,7 @@ def _assignment(text: str) -> tuple[str, Any]:
         raise BadInput(f"--set {name}=… is not possible: use --{name}")
     try:
         parsed = tomllib.loads(f"value = {value}")
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # no TOML, or more digits or brackets than Python takes
         return name, value
     return name, parsed["value"] if len(parsed) == 1 else value
 

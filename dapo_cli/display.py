@@ -63,7 +63,10 @@ def duration_text(seconds: float) -> str:
 
 def age_text(time: str) -> str:
     """How long ago a time of the store was, in its largest unit: `now`, `5 min`, `3 h`, `12 d`."""
-    seconds = (datetime.now(UTC) - datetime.fromisoformat(time)).total_seconds()
+    moment = _moment(time)
+    if moment is None:
+        return time
+    seconds = (datetime.now(UTC) - moment).total_seconds()
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
         if seconds >= size:
             return f"{int(seconds // size)} {unit}"
@@ -74,7 +77,18 @@ def time_text(time: str | None) -> str:
     """A time of the store in the local time zone: `2026-11-20 10:44:54`."""
     if time is None:
         return "–"
-    return datetime.fromisoformat(time).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    moment = _moment(time)
+    return time if moment is None else moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _moment(time: str) -> datetime | None:
+    """None for a text that is no time of ours, as only a foreign database has: it is shown as it is."""
+    try:
+        moment = datetime.fromisoformat(time)
+        moment.astimezone()  # the year 1 has no other time zones
+    except (ValueError, OverflowError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def bytes_text(size: int) -> str:

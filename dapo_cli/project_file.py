@@ -27,6 +27,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise BadInput(f"{path} is not valid TOML: {error}") from error
     except UnicodeDecodeError as error:
         raise BadInput(f"{path} is not valid TOML: it must be UTF-8 text") from error
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"{path}: more digits or brackets than can be read: shorten it") from error
     except OSError as error:
         raise BadInput(f"cannot read {path}: {error.strerror}") from error
 

@@ -80,7 +80,7 @@ def extend(
 
 def resolve(db: Database, prefix: str) -> str:
     """The id of the one run whose id starts with `prefix`; RunNotFound, AmbiguousRun (with up to 5 candidates)."""
-    wanted = prefix.strip().lower()
+    wanted = clean(prefix).strip().lower()
     with db.connect() as session:
         query = select(Run.id).where(Run.id.startswith(wanted, autoescape=True)).order_by(Run.id)
         found = session.scalars(query.limit(7)).all() if wanted else []

@@ -52,7 +52,7 @@ def runs(
                     row["algo"],
                     row["env"],
                     str(row["seed"]),
-                    (row["status"], console.STATUS_STYLES[row["status"]]),
+                    (row["status"], console.STATUS_STYLES.get(row["status"], "")),
                     display.progress_text(row["step"], row["steps"]),
                     display.number_text(row["final"]),
                     display.age_text(row["created_at"]),

@@ -43,7 +43,7 @@ def _print_state(facts: Mapping[str, Any]) -> None:
         "algo": facts["algo"],
         "env": facts["env"],
         "seed": str(facts["seed"]),
-        "status": (facts["status"], console.STATUS_STYLES[facts["status"]]),
+        "status": (facts["status"], console.STATUS_STYLES.get(facts["status"], "")),
         "kind": facts["kind"] if facts["kind"] != "train" else "",
         "reason": facts["reason"] or "",
         "exactness": facts["exactness"] if facts["exactness"] != "exact" else "",

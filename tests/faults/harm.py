@@ -1,0 +1,239 @@
+"""What the processes of this harness do: train, or resume, one short run, and come to harm on the way."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import resource
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+from sqlalchemy import Connection, event
+from sqlalchemy.engine import Engine
+
+from dapo_cli import config, console
+from dapo_cli.errors import DapoError
+from dapo_cli.training import checkpoint, session
+from store import runs
+from store.errors import StoreError
+from store.recorder import Recorder
+from store.session import Database
+
+STEPS = 500
+TINY = [
+    "hidden_sizes=[16, 16]",
+    "batch_size=8",
+    "learning_starts=150",
+    "buffer_size=500",
+    "log_every=100",
+    "keep_replay=true",
+]
+OPTIONS = {"algo": "dapo-kl", "env": "Pendulum-v1", "steps": STEPS, "eval_every": 150, "eval_episodes": 1}
+OPTIONS |= {"checkpoint_every": 35, "compile": "off"}
+
+
+class Endless(gymnasium.Env[np.ndarray, np.ndarray]):
+    """Its episodes never end; from the time that a file `hang` lies in the working folder on, not even its steps."""
+
+    observation_space = gymnasium.spaces.Box(-1, 1, (2,), np.float32)
+    action_space = gymnasium.spaces.Box(-2, 2, (1,), np.float32)
+
+    def reset(self, **_: Any) -> tuple[np.ndarray, dict[str, Any]]:
+        return np.zeros(2, np.float32), {}
+
+    def step(self, _: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        while Path("hang").exists():
+            pass
+        return np.zeros(2, np.float32), 0.0, False, False, {}
+
+
+gymnasium.register("Endless-v0", entry_point=Endless)
+
+
+def train(location: str, **options: Any) -> None:
+    """Starts the run, or continues it if there is one. The exit code is the command's; one line goes to stderr."""
+    torch.set_num_threads(1)
+    sys.stdin = open(os.devnull)  # noqa: SIM115, PTH123
+    console.set_verbosity(-1)
+    try:
+        found = _run(location)
+        if found is None:
+            session.start(config.resolve(OPTIONS | options, TINY, directory=Path(location).parent), location)
+        elif found["status"] != "completed":
+            session.resume(location, found["id"])
+    except (DapoError, StoreError) as error:
+        with contextlib.suppress(OSError):
+            Path(f"{location}.said").write_text(str(error))
+        os._exit(getattr(error, "exit_code", 2))
+    os._exit(0)
+
+
+def long(location: str, steps: int) -> None:
+    """The same with another number of steps."""
+    OPTIONS["steps"] = steps
+    train(location)
+
+
+def _run(location: str) -> dict[str, Any] | None:
+    if not Path(location).exists() or Path(location).stat().st_size == 0:
+        return None
+    with Database.write(location) as db:
+        found = runs.listing(db)
+    return found[0] if found else None
+
+
+def killed_at(location: str, what: str, number: int) -> None:
+    """Trains until the `number`-th time that it does `what`, and dies in that moment."""
+    counter = iter(range(number))
+
+    def tick() -> None:
+        if next(counter, None) is None:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    if what == "transaction":  # before a statement, also the COMMIT, of a transaction that writes
+
+        @event.listens_for(Engine, "before_cursor_execute")
+        def before(connection: Connection, *_: Any) -> None:
+            if connection.get_execution_options().get("immediate"):
+                tick()
+
+        event.listen(Engine, "commit", lambda _: tick())
+    else:  # before or after a file of a checkpoint is written, flushed, renamed or removed, or a row of one
+        for place, name in (
+            (checkpoint, "save_file"),
+            (checkpoint, "_flush"),
+            (checkpoint.shutil, "rmtree"),
+            (Path, "rename"),
+            (Path, "unlink"),
+            (checkpoint.runs, "add_checkpoint"),
+            (checkpoint.runs, "remove_checkpoint"),
+        ):
+            setattr(place, name, _ticking(getattr(place, name), tick))
+    train(location)
+
+
+def _ticking(function: Callable[..., Any], tick: Callable[[], None]) -> Callable[..., Any]:
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        tick()
+        result = function(*arguments, **keywords)
+        tick()
+        return result
+
+    return call
+
+
+def torn(location: str, seed: int) -> None:
+    """Dies halfway through the writing of a checkpoint's tensors: half of the file is there."""
+    chance = random.Random(seed)
+    original = checkpoint.save_file
+
+    def save_half(tensors: Any, file: Path) -> None:
+        original(tensors, file)
+        if chance.random() < 0.2:
+            os.truncate(file, file.stat().st_size // 2)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    checkpoint.save_file = save_half  # type: ignore[assignment]
+    train(location)
+
+
+def small_files(location: str, bytes_: int) -> None:
+    """No file may grow beyond this: what a full disk is like, where none can be had."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_, bytes_))
+    train(location)
+
+
+def as_nobody(location: str) -> None:
+    """As a user who may read here but not write."""
+    if os.getuid() == 0:
+        os.setgid(65534)
+        os.setuid(65534)
+    train(location)
+
+
+def little_memory(location: str, after: int) -> None:
+    """From that step on, no further memory."""
+    original = session.Loop._step
+
+    def stepping(self: Any) -> None:
+        if self.progress.step == after:
+            raise MemoryError
+        original(self)
+
+    session.Loop._step = stepping  # type: ignore[method-assign]
+    train(location)
+
+
+def in_reverse(location: str) -> None:
+    """The clock goes back by an hour with every look at it."""
+    from store import _values, recorder
+
+    clock = [0]
+
+    def now() -> str:
+        clock[0] += 1
+        return f"2026-01-{28 - clock[0] // 24 % 28:02d}T{23 - clock[0] % 24:02d}:00:00.000000Z"
+
+    for module in (_values, recorder, runs):
+        module.now = now  # type: ignore[attr-defined]
+    train(location)
+
+
+def endless(location: str, folder: str) -> None:
+    """An evaluation that never ends."""
+    os.chdir(folder)
+    train(location, env="Endless-v0", steps=400, eval_every=200)
+
+
+def write_episodes(location: str, ready: Any, start: Any, seconds: float, counts: Any) -> None:
+    """A made-up run that records episodes and says how many; all such processes open the database at once."""
+    import time
+
+    ready.release()
+    start.wait()
+    deadline = time.monotonic() + seconds
+    with Database.write(location) as db:
+        run_id = runs.create(db, run={"algo": "sac", "env": "e", "seed": 0, "steps": 1})
+        recorder = Recorder(db, run_id)
+        number = 0
+        while number < 100 or time.monotonic() < deadline:
+            for _ in range(20):
+                recorder.episode(number, number + 1, float(number), 1, 0.0, False, True)
+                number += 1
+            recorder.progress(number, 0.1)
+            time.sleep(0.01)
+        recorder.close("completed")
+        counts.put((run_id, number))
+
+
+def read_often(location: str, start: Any, stop: Any, complaints: Any) -> None:
+    """`dapo runs` and `dapo compare`, as typed, in a loop; whatever is not in order is put into `complaints`."""
+    import io
+    import time
+
+    from dapo_cli.app import main
+
+    start.wait()
+    slowest, looks = 0.0, 0
+    while not stop.is_set():
+        for command in (["runs", "--json", "--db", location], ["compare", "--unfinished", "--db", location]):
+            if not Path(location).exists():
+                time.sleep(0.01)
+                continue
+            began = time.monotonic()
+            out, err = io.StringIO(), io.StringIO()
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                code = main(command)
+            looks += 1
+            slowest = max(slowest, time.monotonic() - began)
+            # Before the creator is done, and before the first run, there is nothing to read, which is said.
+            if code != 0 and "yet" not in err.getvalue() and "no run" not in err.getvalue():
+                complaints.put(f"{command[0]}: {code}: {err.getvalue()}")
+    complaints.put((looks, slowest))
