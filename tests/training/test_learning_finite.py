@@ -19,7 +19,7 @@ from store.summaries import evaluation_curves
 pytestmark = pytest.mark.slow
 
 SOLVED = 475.0
-BUDGET = {"env": "CartPole-v1", "steps": 15_000, "eval_every": 3000, "eval_episodes": 100, "compile": "off"}
+BUDGET = {"env": "CartPole-v1", "steps": 20_000, "eval_every": 4000, "eval_episodes": 100, "compile": "off"}
 SETTINGS = [
     "learning_starts=1000",
     "hidden_sizes=[64, 64]",
@@ -33,7 +33,7 @@ SETTINGS = [
 
 
 def best_evaluation(folder: Path, algo: str) -> float:
-    """The highest mean return of 100 episodes, evaluated every 3000 of 15 000 steps."""
+    """The highest mean return of 100 episodes, evaluated every 4000 of 20 000 steps."""
     resolved = config.resolve(BUDGET | {"algo": algo, "seed": 0}, SETTINGS, directory=folder)
     run_id = session.start(resolved, str(folder / "runs.db"))
     with Database.read(str(folder / "runs.db")) as db:
