@@ -51,6 +51,7 @@ FIRST = (
     "export",
     "browse",
     "merge",
+    "theory",
     "delete",
     "db",
     "selftest",

@@ -13,7 +13,7 @@ from algorithms.tabular import bounds
 from algorithms.tabular.inexact import controlled_error, error
 from algorithms.tabular.mdp import garnet
 from algorithms.tabular.mirror_descent import adaptive, constant, dual_target, mirror_descent
-from algorithms.tabular.values import evaluate, optimum
+from algorithms.tabular.values import optimum
 
 QS = (0.5, 1.0, 1.5, 2.0, 3.0)
 
@@ -79,8 +79,8 @@ def test_ampo_with_an_exact_class_needs_the_clipped_old_dual_vector(mdp, q):
     clipped, averaged = Phi.gradient(pi), Phi.gradient(pi)
     lowest = Phi.gradient(torch.zeros(1, dtype=torch.float64))
     worst = 0.0
-    for _ in range(6):
-        Q = evaluate(mdp, pi).Q
+    for seed in range(6):
+        Q = values(mdp, seed)
         p = Phi.project(clipped)
         constant_ = (clipped - Phi.gradient(p)).gather(-1, p.argmax(-1, keepdim=True))
         clipped = torch.maximum(clipped - constant_, lowest) + 0.5 * Q

@@ -58,7 +58,7 @@ def test_the_optimum_solves_bellmans_equation(mdp, q):
     torch.testing.assert_close(soft.policy, Phi.project(soft.Q / 0.2))
 
 
-@pytest.mark.parametrize("name", ["FrozenLake-v1", "CliffWalking-v1", "Taxi-v3"])
+@pytest.mark.parametrize("name", ["FrozenLake-v1", "CliffWalking-v1", "Taxi-v4"])
 def test_a_gymnasium_environment_through_its_table(name):
     """Mirror descent finds the optimum of value iteration on the table as it stands."""
     environment = gymnasium.make(name)
