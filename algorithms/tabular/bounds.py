@@ -2,7 +2,7 @@
 
 δ_k = V*(ρ) - V^k(ρ); D*_0 = E_{s~d*} D_Φ(π*_s, π^0_s) with d* the discounted visitation of π* from ρ;
 D_k = max_s D_Φ(greedy(Q^k_s), π^k_s). Norms of values are maxima over states. Everything is (M,) unless said.
-None of these is the theorem of the DAPO paper, whose constants are not public: they are earlier authors', or follow.
+None of these is the theorem of the DAPO paper, whose constants we do not know: they are earlier authors', or follow.
 Xiao 2022: arXiv 2201.07443. Cen, Cheng, Chen, Wei, Chi 2020: arXiv 2007.06558.
 """
 
@@ -34,13 +34,13 @@ def start(mdp: MDP, Phi: MirrorMap, best: Optimum, policy: Tensor, V: Tensor) ->
 
 
 def sublinear(k: int, eta: float, gamma: float, of: Start, *, start_term: bool = True, tail: bool = True) -> Tensor:
-    """T2, constant step: δ_k ≤ [D*_0 / ((1 - γ) η) + 1 / (1 - γ)²] / (k + 1). Xiao 2022, Theorem 8."""
+    """T2, constant step: δ_k ≤ [D*_0 / ((1 - γ) η) + 1 / (1 - γ)²] / (k + 1). Xiao 2022."""
     first = of.divergence / ((1 - gamma) * eta) if start_term else torch.zeros_like(of.gap)
     return (first + (1 / (1 - gamma) ** 2 if tail else 0.0)) / (k + 1)
 
 
 def linear(k: int, eta: float, gamma: float, of: Start, *, start_term: bool = True) -> Tensor:
-    """T3, η_{k+1} ≥ η_k ϑ/(ϑ - 1): δ_k ≤ (1 - 1/ϑ)^k [δ_0 + D*_0 / ((1 - γ) η_0 (ϑ - 1))]. Xiao 2022, Theorem 10."""
+    """T3, η_{k+1} ≥ η_k ϑ/(ϑ - 1): δ_k ≤ (1 - 1/ϑ)^k [δ_0 + D*_0 / ((1 - γ) η_0 (ϑ - 1))]. Xiao 2022."""
     first = of.divergence / ((1 - gamma) * eta * (of.mismatch - 1)) if start_term else 0.0
     return (1 - 1 / of.mismatch) ** k * (of.gap + first)
 

@@ -1,4 +1,4 @@
-"""Policy mirror descent, exact: Xiao 2022, arXiv 2201.07443, Eq. (9); regularised by the mirror map itself with τ > 0.
+"""Policy mirror descent, exact: Xiao 2022, arXiv 2201.07443; regularised by the mirror map itself with τ > 0.
 
 π^{k+1}_s = argmax_p ⟨Q^k_s, p⟩ - τ Φ(p) - (1/η_k) D_Φ(p, π^k_s) = ∇Φ*(y^k_s), with the dual target
 y^k = (1 - β) ∇Φ(π^k) + β Q^k / τ, β = ητ / (1 + ητ), which is ∇Φ(π^k) + η Q^k at τ = 0, up to scale for sparse maps.
@@ -73,7 +73,7 @@ def constant(eta: float) -> Step:
 
 
 def geometric(eta: float, ratio: Tensor) -> Step:
-    """η_k = η ratio^k with a ratio (M,) for each MDP: linear convergence (Xiao 2022, Theorem 10)."""
+    """η_k = η ratio^k with a ratio (M,) for each MDP: linear convergence (Xiao 2022)."""
 
     def step(k: int, pi: Tensor, Q: Tensor) -> Tensor:  # noqa: ARG001
         return (eta * ratio**k).clamp(max=LARGEST_STEP)

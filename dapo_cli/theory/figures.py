@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dapo_cli.figures import layout, style
 from dapo_cli.figures.layout import PAGE, Paper
@@ -39,7 +39,7 @@ def rates_caption(lines: Sequence[Line], seed: int) -> str:
         f"Medians of {lines[0].gap.shape[1]} Garnets ({rates.STATES} states, {rates.ACTIONS} actions, "
         f"γ = {rates.GAMMA} unless said, seed {seed}). Gap: V*(ρ) − V^k(ρ), with an error ε its maximum over states. "
         "Dashed: the bounds, which are earlier authors' or follow from them; those of DAPO's own theorem are not "
-        f"public. Lower row: Φ the negative entropy, τ = {rates.TAU}, dual vectors linear in random features of "
+        f"known to us. Lower row: Φ the negative entropy, τ = {rates.TAU}, dual vectors linear in random features of "
         f"{rates.STATES * rates.ACTIONS} state-action pairs; solve: one linear system for each iteration. AMPO fits by "
         "squared error, centred: up to a constant per state; DAPO by the dual Bregman divergence."
     )
@@ -100,7 +100,7 @@ def _curve(panel: Axes, gap: Tensor, label: str, colour: str, bound: Tensor | No
         panel.plot(steps, bound.median(-1).values.tolist(), "--", color=colour, linewidth=0.8)
 
 
-def _finish(panel: Axes, place: str, anchor: tuple[float, float], columns: int = 1) -> None:
+def _finish(panel: Axes, place: Any, anchor: tuple[float, float], columns: int = 1) -> None:
     """A logarithmic axis, and the legend where no line is."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 

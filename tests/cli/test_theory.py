@@ -34,7 +34,7 @@ def assert_whole(report, instances):
         assert 0 < record["tightest_ratio"]["50"] <= record["tightest_ratio"]["10"] <= record["tightest_ratio"]["1"]
         assert record["tightest_ratio"]["1"] <= 1 + 1e-6
         assert record["instances"] == instances
-    assert "not public" in report["note"]
+    assert "not known to us" in report["note"]
 
 
 def test_every_theorem_holds_and_every_control_is_caught(report):
@@ -81,7 +81,7 @@ def test_the_command_prints_a_table_and_its_sources(dapo, monkeypatch, report):
     assert "T7  ‖V*−V^k‖" in outcome.out
     assert "arXiv 2201.07443" in outcome.out
     assert "arXiv 2007.06558" in outcome.out
-    assert "not public" in outcome.err
+    assert "not known to us" in outcome.err
     assert max(map(len, outcome.out.splitlines()[:9])) <= 80
     printed = json.loads(dapo("theory", "--json").out)
     assert printed["statements"][0]["control"]["what"] == "a step along −Q"

@@ -67,3 +67,19 @@ def test_with_a_part_of_it_dapo_is_left_with_less(mdp):
         gaps[name] = float((mdp.rho * (best.V - last.V)).sum(-1).median())
     assert 1e-9 < gaps["dapo"] < gaps["centred"] < gaps["ampo"]
     assert gaps["one solve"] < gaps["centred"]
+
+
+def test_for_a_sparse_map_the_orientation_matters(mdp):
+    """½ Σ p²: D_Φ*(y, f) has no gradient where the policy is zero; D_Φ*(f, y) finds the optimum in the class."""
+    Phi, psi = SquaredL2(), features(mdp, 16)
+    best = optimum(mdp, Phi, 0.1)
+    gaps = {}
+    for name, improve in {
+        "yf": dapo(Phi, psi, mdp.rho),
+        "yf, one solve": dapo(Phi, psi, mdp.rho, solves=1),
+        "fy": dapo(Phi, psi, mdp.rho, orientation="fy"),
+        "centred": ampo(Phi, psi, mdp.rho, modulo_constants=True),
+    }.items():
+        *_, last = islice(mirror_descent(mdp, Phi, constant(5.0), tau=0.1, improve=improve), 31)
+        gaps[name] = float((mdp.rho * (best.V - last.V)).sum(-1).median())
+    assert gaps["fy"] < 1e-9 < gaps["yf"] < gaps["centred"] < gaps["yf, one solve"]
