@@ -74,7 +74,7 @@ def draw_sac(runs: Sequence[Run], seed: int, paper: Paper) -> Figure:
     figure, (errors, factors) = layout.panels_of(grid, 2)
     for index, run in enumerate(run for run in runs if run.beta in sac.DRAWN):
         _curve(errors, run.error, f"β = {run.beta:g}", style.COLOURS[index], run.bound, first=1)
-    _finish(errors, "center right", (1, 0.42))
+    _finish(errors, "center right", (1, 0.36))
     layout.title(errors, "error by iteration", grid)
     errors.set_xlabel("iteration k")
     errors.set_ylabel("‖Q* − Q^k‖")

@@ -10,8 +10,9 @@ JOHNSON = "Johnson et al. 2023, arXiv 2302.11381"
 ALFANO = "Alfano et al. 2023, arXiv 2301.13139"
 
 NOTE = (
-    "The constants of DAPO's own theorem (arXiv 2410.01249) are not known to us, so it is not checked here: T1 to T4 and "
-    f"T6 are earlier authors' results ({XIAO}; {JOHNSON}; {CEN}), T5 and T7 follow from them. AMPO is that of {ALFANO}."
+    "The constants of DAPO's own theorem (arXiv 2410.01249) are not known to us, so it is not checked here. "
+    f"T1 to T4 and T6 are earlier authors' results ({XIAO}; {JOHNSON}; {CEN}), T5 and T7 follow from them. "
+    f"AMPO is that of {ALFANO}."
 )
 
 
