@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -23,10 +24,10 @@ from store.session import Database
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 12 MB of its own; skipped where none may be mounted."""
+    """A file system of 3 MB of its own; skipped where none may be mounted."""
     place = tmp_path / "disk"
     place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(place)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(place)]
     if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("mounting a small disk needs root")
     yield place
@@ -44,12 +45,8 @@ def test_a_full_disk(in_a_process, small_disk, undisturbed):
     deadline = time.monotonic() + 60
     while not (Path(f"{witness.location}.files").exists() and witness.seen) and time.monotonic() < deadline:
         witness.watch(process, 0.1)
-    with ballast.open("wb") as file:
-        try:
-            while True:
-                file.write(b"x" * 4096)
-                file.flush()
-        except OSError:
+    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(b"x" * 4096):
             pass
     process.join(60)
     assert process.exitcode == 2

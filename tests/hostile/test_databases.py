@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from inputs import NASTY, storable
 
@@ -34,6 +34,7 @@ def poison(location: str, table: str, column: str, value: object) -> None:
     connection.close()
 
 
+@settings(max_examples=max(30, settings.default.max_examples // 10))  # each is four commands
 @given(column=st.sampled_from(TEXTS), value=storable)
 @example(column="note", value="x" * 10_000_000)
 @example(column="env", value="\n" * 100_000)
