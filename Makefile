@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup train test test-slow lint benchmark clean
+.PHONY: setup train test test-slow torture lint benchmark clean
 
 setup: $(READY)
 
@@ -29,9 +29,16 @@ test: lint
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow -n 2
 
+# Under half an hour on two cores: hostile input by the ten thousand, kills, faults, 32 writers, certificates of resume.
+torture: $(READY)
+	HOSTILE_EXAMPLES=10000 $(BIN)/python -m pytest -n 2 -m "slow or not slow" tests/hostile tests/faults
+	$(BIN)/dapo selftest --resume --algo dapo-kl
+	$(BIN)/dapo selftest --resume --algo sac --compile on
+
 benchmark: $(READY)
 	$(BIN)/python benchmarks/peers.py
 	$(BIN)/python benchmarks/recording.py
+	$(BIN)/python benchmarks/checkpoint.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

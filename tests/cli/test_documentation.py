@@ -35,8 +35,10 @@ DOCUMENT = ROOT / "docs" / "commands.md"
         "import",
         "export",
         "browse",
+        "merge",
         "delete",
         "db",
+        "selftest",
     ],
 )
 def test_every_option_of_a_command_is_documented(dapo, command):
