@@ -20,6 +20,8 @@ from algorithms._optim import Adam, adam_init, adam_step
 from algorithms._rollout import Minibatch, Rollout, gae, normalised
 from algorithms._types import Batch, Distribution, Metrics, Policy, Spaces
 
+LARGEST_LOG = 10.0  # of a ratio of two densities
+
 
 class State(NamedTuple):
     """Everything that changes during training."""
@@ -82,13 +84,24 @@ def critic_step(model: ActorValue, state: State, batch: Minibatch, c: Any) -> tu
         return 0.5 * ((model.value(critic, batch.observation) - batch.value_target) ** 2).mean()
 
     gradient, value = grad_and_value(loss)(state.critic)
-    critic, adam = adam_step(state.critic, gradient, state.critic_adam, c.critic_learning_rate)
+    critic, adam = adam_step(state.critic, clipped(gradient, c), state.critic_adam, c.critic_learning_rate)
     return state._replace(critic=critic, critic_adam=adam), {"critic_loss": value}
 
 
 def ratio(model: ActorValue, pi: Distribution, old: Distribution, action: Tensor) -> Tensor:
-    """ρ = π^θ(a|s)/π^k(a|s), (B,), at the actions that were taken."""
-    return torch.exp(model.policy.log_prob_at(pi, action) - model.policy.log_prob_at(old, action))
+    """ρ = π^θ(a|s)/π^k(a|s), (B,), at the actions that were taken; beyond e^LARGEST_LOG it goes on along its tangent.
+
+    So it is finite, with a gradient that still pushes back, however narrow a density becomes.
+    """
+    log_rho = model.policy.log_prob_at(pi, action) - model.policy.log_prob_at(old, action)
+    rho: Tensor = torch.exp(log_rho.clamp(max=LARGEST_LOG)) * (1 + (log_rho - LARGEST_LOG).clamp(min=0))
+    return rho
+
+
+def clipped(gradient: Tensor, c: Any) -> Tensor:
+    """The gradient (P,), scaled down to the largest norm that the hyperparameters allow."""
+    scale: Tensor = c.max_gradient_norm / gradient.norm().clamp(min=c.max_gradient_norm)
+    return gradient * scale
 
 
 def negative_entropy(model: ActorValue, pi: Distribution, noise: Tensor) -> Tensor:

@@ -106,6 +106,9 @@ class OnPolicyHyperparameters(SharedHyperparameters):
     normalise_advantage: bool = hyperparameter(
         True, "advantages of a rollout shifted and scaled to mean 0 and standard deviation 1"
     )
+    max_gradient_norm: float = hyperparameter(
+        0.5, "norm to which a larger gradient is scaled down, of the policy and of the critic each", gt=0
+    )
     initial_std: float = hyperparameter(
         1.0, "standard deviation of the first policy's continuous actions, before tanh", "σ₀", ge=0.01, le=7
     )

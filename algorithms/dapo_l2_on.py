@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.func import grad_and_value
 
 from algorithms import _actor_value
-from algorithms._actor_value import ActorValue, State, negative_entropy, ratio, step_size
+from algorithms._actor_value import ActorValue, State, clipped, negative_entropy, ratio, step_size
 from algorithms._hyperparameters import OnPolicyHyperparameters, hyperparameter
 from algorithms._mirror_maps import MirrorMap, SquaredL2
 from algorithms._optim import adam_step
@@ -72,5 +72,5 @@ def policy_step(model: ActorValue, state: State, batch: Minibatch, noise: Tensor
         return actor_loss(model, actor, state.old_actor, batch, noise, eta, c.temperature)
 
     gradient, (value, metrics) = grad_and_value(loss, has_aux=True)(state.actor)
-    actor, adam = adam_step(state.actor, gradient, state.actor_adam, c.learning_rate)
+    actor, adam = adam_step(state.actor, clipped(gradient, c), state.actor_adam, c.learning_rate)
     return state._replace(actor=actor, actor_adam=adam), {"actor_loss": value, "eta": eta, **metrics}

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.func import grad_and_value
 
 from algorithms import _actor_value
-from algorithms._actor_value import ActorValue, State, negative_entropy, ratio
+from algorithms._actor_value import ActorValue, State, clipped, negative_entropy, ratio
 from algorithms._hyperparameters import OnPolicyHyperparameters, hyperparameter
 from algorithms._optim import adam_step
 from algorithms._rollout import Minibatch
@@ -40,10 +40,10 @@ def actor_loss(
     s, a, advantage, _ = batch
     pi, old = (model.policy.distribution(p, s) for p in (actor, old_actor))
     rho = ratio(model, pi, old, a)
-    clipped = torch.clamp(rho, 1 - c.clip, 1 + c.clip)
+    bounded = torch.clamp(rho, 1 - c.clip, 1 + c.clip)
     phi = negative_entropy(model, pi, noise)
-    J = -torch.minimum(rho * advantage, clipped * advantage).mean() + c.temperature * phi
-    return J, {"entropy": -phi, "clipped": (rho != clipped).float().mean()}
+    J = -torch.minimum(rho * advantage, bounded * advantage).mean() + c.temperature * phi
+    return J, {"entropy": -phi, "clipped": (rho != bounded).float().mean()}
 
 
 def policy_step(model: ActorValue, state: State, batch: Minibatch, noise: Tensor, c: Any) -> tuple[State, Metrics]:
@@ -53,5 +53,5 @@ def policy_step(model: ActorValue, state: State, batch: Minibatch, noise: Tensor
         return actor_loss(model, actor, state.old_actor, batch, noise, c)
 
     gradient, (value, metrics) = grad_and_value(loss, has_aux=True)(state.actor)
-    actor, adam = adam_step(state.actor, gradient, state.actor_adam, c.learning_rate)
+    actor, adam = adam_step(state.actor, clipped(gradient, c), state.actor_adam, c.learning_rate)
     return state._replace(actor=actor, actor_adam=adam), {"actor_loss": value, **metrics}
