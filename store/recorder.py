@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, insert, update
 
 from store._values import clean, encode_json, now, split_number
-from store.errors import RunNotFound
+from store.errors import DatabaseLocked, RunNotFound
 from store.models import Base
 from store.recorded import Comparison, Recorded
 from store.session import Database
@@ -25,7 +25,8 @@ class Recorder:
     """The one writer of a run's rows while the run trains; the training thread calls it.
 
     Every INTERVAL it commits the new rows, the progress and a heartbeat in one transaction. If that fails, the rows
-    stay in memory and the next call raises the StoreError; `close` tries once more.
+    stay in memory and the next call raises the StoreError; `close` tries once more. A database that others keep locked
+    is tried again, for as long as no `flush` insists.
 
     With `resume_from`, the step of the checkpoint from which the run goes on, recomputed rows are compared with those
     that an earlier session left (wall time excluded). Equal rows stay. At the first difference the run is marked
@@ -124,6 +125,8 @@ class Recorder:
         while not self._stop.wait(INTERVAL):
             try:
                 self._write()
+            except DatabaseLocked:  # by many writers on a slow disk: the rows wait in memory, and a checkpoint insists
+                continue
             except Exception as error:  # for the training thread, whatever it is
                 self._error = error
                 return

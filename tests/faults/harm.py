@@ -8,7 +8,7 @@ import random
 import resource
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +192,16 @@ def endless(location: str, folder: str) -> None:
     train(location, env="Endless-v0", steps=400, eval_every=200)
 
 
+@contextlib.contextmanager
+def _reported(counts: Any) -> Iterator[None]:
+    """A failure is a result, too: nobody shall wait for another."""
+    try:
+        yield
+    except BaseException as error:
+        counts.put((repr(error), -1))
+        raise
+
+
 def write_episodes(location: str, ready: Any, start: Any, seconds: float, counts: Any) -> None:
     """A made-up run that records episodes and says how many; all such processes open the database at once."""
     import time
@@ -199,7 +209,7 @@ def write_episodes(location: str, ready: Any, start: Any, seconds: float, counts
     ready.release()
     start.wait()
     deadline = time.monotonic() + seconds
-    with Database.write(location) as db:
+    with _reported(counts), Database.write(location) as db:
         run_id = runs.create(db, run={"algo": "sac", "env": "e", "seed": 0, "steps": 1})
         recorder = Recorder(db, run_id)
         number = 0
@@ -208,7 +218,7 @@ def write_episodes(location: str, ready: Any, start: Any, seconds: float, counts
                 recorder.episode(number, number + 1, float(number), 1, 0.0, False, True)
                 number += 1
             recorder.progress(number, 0.1)
-            time.sleep(0.01)
+            time.sleep(0.1)
         recorder.close("completed")
         counts.put((run_id, number))
 

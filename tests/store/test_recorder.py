@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from store import frames, runs
-from store.errors import DatabaseLocked, RunNotFound
+from store.errors import CannotWrite, DatabaseLocked, RunNotFound
 from store.recorder import Recorder
 from store.session import Database
 
@@ -138,12 +138,17 @@ def test_a_failed_write_loses_no_row(database, impatient, make_run):
     recorder.close("completed")
 
 
-def test_an_error_of_the_thread_is_raised_by_the_next_call(database, impatient, make_run, monkeypatch):
+def test_an_error_of_the_thread_is_raised_by_the_next_call(database, make_run, monkeypatch):
     monkeypatch.setattr("store.recorder.INTERVAL", 0.01)
     run_id = make_run()
-    recorder = Recorder(impatient, run_id)
-    with database.transaction():
-        record(recorder, 0)
+    recorder = Recorder(database, run_id)
+    record(recorder, 0)
+    with monkeypatch.context() as patch:
+
+        def full(*_, **__):
+            raise CannotWrite("the disk is full")
+
+        patch.setattr(Recorder, "_write", full)
         recorder._thread.join(5)
         calls = (
             lambda: record(recorder, 1),
@@ -155,11 +160,25 @@ def test_an_error_of_the_thread_is_raised_by_the_next_call(database, impatient, 
             lambda: recorder.close("failed"),
         )
         for call in calls:
-            with pytest.raises(DatabaseLocked, match="another process keeps it locked"):
+            with pytest.raises(CannotWrite, match="the disk is full"):
                 call()
-    recorder.close("failed", "locked")
+    recorder.close("failed", "full")
     assert frames.episodes(database, [run_id])["number"].tolist() == [0]
-    assert runs.get(database, run_id)["reason"] == "locked"
+    assert runs.get(database, run_id)["reason"] == "full"
+
+
+def test_a_locked_database_is_tried_again_until_somebody_insists(database, impatient, make_run, monkeypatch):
+    monkeypatch.setattr("store.recorder.INTERVAL", 0.01)
+    run_id = make_run()
+    recorder = Recorder(impatient, run_id)
+    with database.transaction():
+        record(recorder, 0)
+        recorder._thread.join(0.5)
+        record(recorder, 1)
+        with pytest.raises(DatabaseLocked, match="another process keeps it locked"):
+            recorder.flush()
+    recorder.close("completed")
+    assert frames.episodes(database, [run_id])["number"].tolist() == [0, 1]
 
 
 @pytest.mark.usefixtures("still")
