@@ -46,7 +46,8 @@ Unfinished = Annotated[
 Measure = Annotated[
     str,
     typer.Option(
-        metavar="MEASURE", help="A run's score: final, final-sampled, final-train, best, auc, speed or steps-to:R."
+        metavar="MEASURE",
+        help="A run's score: final, final-sampled, final-train, best, auc, speed, steps-to:R or last:NAME.",
     ),
 ]
 Stat = Annotated[str, typer.Option(metavar="STAT", help="Of the runs' scores: mean, median, iqm or gap.")]

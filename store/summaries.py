@@ -61,6 +61,17 @@ def evaluation_curves(
     return curves
 
 
+def last_metric(db: Database, name: str, where: ColumnElement[bool] | None = None) -> dict[str, float]:
+    """The last value of a diagnostic of each run that recorded it: id -> value."""
+    inner = aliased(Metric)
+    last = select(func.max(inner.step)).where(inner.run_id == Run.id, inner.name == name).scalar_subquery()
+    of_it = and_(Metric.run_id == Run.id, Metric.name == name, Metric.step == last)
+    query = select(Run.id, Metric.value, Metric.value_kind).join_from(Run, Metric, of_it)
+    with db.connect() as session:
+        rows = session.execute(query if where is None else query.where(where))
+        return {id_: join_number(value, kind) for id_, value, kind in rows}
+
+
 def speeds(db: Database, where: ColumnElement[bool] | None = None) -> dict[str, float]:
     """Environment steps per second of training, of each run that trained."""
     query = select(Run.id, Run.step, Run.wall_time).where(Run.wall_time > 0)

@@ -44,6 +44,7 @@ def record_run(results: Database) -> Callable[..., str]:
         reason: str | None = None,
         tags: Sequence[str] = (),
         settings: dict[str, object] | None = None,
+        metrics: dict[str, Sequence[float]] | None = None,
         **columns: object,
     ) -> str:
         row = {"algo": algo, "env": env, "seed": 0, "steps": 1000, **columns}
@@ -52,6 +53,9 @@ def record_run(results: Database) -> Callable[..., str]:
         recorder = Recorder(results, run_id)
         for number, value in enumerate(episodes):
             recorder.episode(number, number + 1, value, 1, 0.1, False, True)
+        for name, values in (metrics or {}).items():
+            for number, value in enumerate(values):
+                recorder.metrics(100 * (number + 1), {name: value})
         if final is not None:
             recorder.evaluation(500, "mean", 0, 0.0, 1)
             for number, value in enumerate(final):

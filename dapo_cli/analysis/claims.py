@@ -40,7 +40,7 @@ def _marked_best(column: dict[Label, Cell], request: Request) -> dict[Label, Cel
     from dapo_cli.analysis.differences import MIN_DECIDED, holm
 
     tested = {row: c for row, c in column.items() if c.least >= MIN_DECIDED and math.isfinite(c.estimate.value)}
-    if len(tested) < 2 or request.measure.name == "speed":
+    if len(tested) < 2 or not request.measure.has_best:
         return column
     sign = -1 if request.measure.lower_is_better or request.statistic == "gap" else 1
     winner = max(tested, key=lambda row: sign * tested[row].estimate.value)

@@ -23,18 +23,19 @@ TRAINING_WINDOW = 100  # episodes of final-train
 
 @dataclass(frozen=True)
 class Measure:
-    """One of NAMES; `threshold` is the return R of `steps-to R`."""
+    """One of NAMES; `threshold` is the return R of `steps-to R`, `metric` the diagnostic of `last:NAME`."""
 
     name: str
     threshold: float = math.nan
+    metric: str = ""
 
     def __str__(self) -> str:
-        return f"{self.name}:{self.threshold:g}" if self.name == STEPS_TO else self.name
+        return f"{self.name}:{self.metric or format(self.threshold, 'g')}" if self.name in _WITH_MORE else self.name
 
     @property
     def is_return(self) -> bool:
         """Whether it is in the units of a return, so that a random policy has it, too."""
-        return self.name not in (STEPS_TO, "speed")
+        return self.name not in (STEPS_TO, LAST, "speed")
 
     @property
     def lower_is_better(self) -> bool:
@@ -44,11 +45,18 @@ class Measure:
     @property
     def evaluates(self) -> bool:
         """Whether it rests on evaluations, and so on how they were made."""
-        return self.name not in ("final-train", "speed")
+        return self.name not in ("final-train", LAST, "speed")
+
+    @property
+    def has_best(self) -> bool:
+        """Whether a higher or a lower score is the better one."""
+        return self.name not in (LAST, "speed")
 
     @property
     def title(self) -> str:
         """As a caption begins."""
+        if self.name == LAST:
+            return f"Last {self.metric}"
         return f"Steps to a return of {self.threshold:g}" if self.name == STEPS_TO else _KINDS[self.name].title
 
     @property
@@ -68,13 +76,13 @@ def parse(text: str) -> Measure:
     """The measure that `--measure` names; raises BadInput for an unknown one."""
     name, colon, threshold = text.partition(":")
     if name not in _KINDS:
-        raise BadInput(f"--measure: no measure '{text}': {did_you_mean(name, [*NAMES[:-1], 'steps-to:R'])}")
-    if (name == STEPS_TO) != bool(colon):
-        raise BadInput(
-            f"--measure: '{text}' is none: write {'steps-to:R, such as steps-to:3000' if not colon else name}"
-        )
+        raise BadInput(f"--measure: no measure '{text}': {did_you_mean(name, map(_WITH_MORE.get, NAMES, NAMES))}")
+    if (name in _WITH_MORE) != bool(threshold):
+        raise BadInput(f"--measure: '{text}' is none: write {_WITH_MORE.get(name, name)}")
     if not colon:
         return Measure(name)
+    if name == LAST:
+        return Measure(name, metric=threshold)
     try:
         value = float(threshold)
     except ValueError:
@@ -134,11 +142,16 @@ def _speed(database: Database, where: ColumnElement[bool] | None, _: Measure) ->
     return summaries.speeds(database, where)
 
 
+def _last(database: Database, where: ColumnElement[bool] | None, measure: Measure) -> dict[str, float]:
+    return summaries.last_metric(database, measure.metric, where)
+
+
 def _means(found: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
     return {id_: row["mean"] for id_, row in found.items()}
 
 
-FINAL, STEPS_TO = "final", "steps-to"
+FINAL, STEPS_TO, LAST = "final", "steps-to", "last"
+_WITH_MORE = {STEPS_TO: "steps-to:R, such as steps-to:3000", LAST: "last:NAME, such as last:dual_error"}
 _KINDS = {
     FINAL: _Kind("Final return", "the mean return of its last evaluation, with mean actions", _final("mean")),
     "final-sampled": _Kind(
@@ -154,7 +167,8 @@ _KINDS = {
     ),
     "auc": _Kind("Mean return over training", "the area under its evaluations over the steps between them", _auc),
     "speed": _Kind("Speed", "environment steps per second of training", _speed),
+    LAST: _Kind("", "the last value of this diagnostic", _last),
     STEPS_TO: _Kind("", "the steps at its first evaluation of at least that return", _steps_to),
 }
 NAMES = tuple(_KINDS)
-"""The measures that `--measure` takes; the last one with a return."""
+"""The measures that `--measure` takes; the last two with a diagnostic and with a return."""

@@ -76,7 +76,7 @@ def score(
     unknown: set[str] = set()
     for run in chosen.runs:
         id_ = run["id"]
-        if run["status"] == "diverged" and measure.name != "speed":
+        if run["status"] == "diverged" and measure.has_best:
             scores[id_] = math.inf if measure.lower_is_better else references.random.get(run["env"], math.nan)
             unknown |= {run["env"]} if math.isnan(scores[id_]) else set()
             if id_ in found and measure.is_return:
@@ -153,4 +153,4 @@ def _with_reference(
     return References(references.random, known)
 
 
-_WITHOUT: Mapping[str, Any] = {"final-train": "an episode", "speed": "a time"}
+_WITHOUT: Mapping[str, Any] = {"final-train": "an episode", "speed": "a time", measures.LAST: "that diagnostic"}

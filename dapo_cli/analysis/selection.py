@@ -23,7 +23,7 @@ Record = Mapping[str, Any]
 """A run: the columns of `run`, `tags`, its settings by name, and `settings`, their names."""
 
 EXTENDED = "extended by another"
-_KINDS = {"tuning": "for tuning", "train": "for reporting"}
+_KINDS = {"tuning": "for tuning", "train": "for reporting", "theory": "of the theory"}
 
 _HARMLESS = {"seed", "checkpoint_every", "log_every", "keep_replay"}  # what may differ between runs of one cell
 _RUN_SETTINGS = ("algo", "env", "steps")
@@ -88,11 +88,13 @@ class Selection:
 def select(database: Database, choice: Choice) -> Selection:
     """The completed and the diverged runs of a choice, oldest first; those in another state only if it says so.
 
-    A run that another one extends is left out: the two are no independent samples. Raises BadInput for an unknown
-    sweep, StoreError for a frozen selection that does not exist or has lost runs.
+    A run that another one extends is left out: the two are no independent samples. Runs of the theory count where the
+    choice holds no others. Raises BadInput for an unknown sweep and for a frozen selection that has lost runs,
+    StoreError for one that does not exist.
     """
     found = matching(database, choice)
-    wanted = "tuning" if choice.tuning else "train"
+    kinds = {run["kind"] for run in found}
+    wanted = "tuning" if choice.tuning else "theory" if kinds == {"theory"} else "train"
     counted = ("completed", "diverged") + (("running", "interrupted", "failed") if choice.unfinished else ())
     reasons: dict[str, str] = {}
     for run in found:

@@ -67,6 +67,7 @@ def test_nothing_to_compare(dapo, results, record_run):
         (["--measure", "finl"], "--measure: no measure 'finl': did you mean 'final'"),
         (["--measure", "steps-to"], "--measure: 'steps-to' is none: write steps-to:R"),
         (["--measure", "final:3"], "--measure: 'final:3' is none: write final"),
+        (["--measure", "last:"], "--measure: 'last:' is none: write last:NAME"),
         (["--measure", "steps-to:nan"], "--measure: 'nan' is no return"),
         (["--stat", "average"], "--stat: no statistic 'average'"),
         (["--stat", "gap"], "--stat: the optimality gap needs normalised scores"),
@@ -261,9 +262,15 @@ def test_measures(dapo, record_run):
         "steps-to:15": 1000.0,
         "steps-to:0": 500.0,
     }
+    record_run(metrics={"dual_error": [3.0, 2.0]}, final=None, seed=1)
+    last = json.loads(dapo("compare", "--measure", "last:dual_error", "--json").out)[0]
+    assert (last["n"], last["value"], last["left_out"]) == (1, 2.0, 1)
     never = json.loads(dapo("compare", "--measure", "steps-to:99", "--json").out)[0]
     assert never["value"] is None
-    assert never["notes"] == ["1 of 1 runs never reached a return of 99"]
+    assert never["notes"][0] == "1 of 1 runs never reached a return of 99"
+    record_run(kind="theory", metrics={"gap": [0.5]}, final=None)
+    arguments = ["--where", "kind = 'theory'", "--measure", "last:gap", "--json"]
+    assert json.loads(dapo("compare", *arguments).out)[0]["value"] == 0.5
 
 
 def test_frozen_selections(dapo, refused, results, seeds):

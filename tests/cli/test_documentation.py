@@ -39,6 +39,9 @@ DOCUMENT = ROOT / "docs" / "commands.md"
         "delete",
         "db",
         "selftest",
+        "freeze",
+        "power",
+        "theory",
     ],
 )
 def test_every_option_of_a_command_is_documented(dapo, command):
