@@ -76,7 +76,7 @@ def exclusive(path: Path, location: str, seconds: float) -> Iterator[None]:
     try:
         if not _try_lock(descriptor, seconds):
             raise DatabaseLocked(
-                f"results database {location}: another process is creating, upgrading or merging into it: try again later"
+                f"results database {location}: another process creates, upgrades or merges into it: try again later"
             )
         yield
     finally:
