@@ -83,7 +83,7 @@ def test_a_dry_run_shows_where_values_come_from(dapo: Callable[..., Any]) -> Non
     [
         ("--algo dapo-k --env Pendulum-v1", ["dapo-k", "did you mean 'dapo-kl'"]),
         ("--algo sac --env Pendulum-v9", ["Pendulum-v9", "did you mean 'Pendulum-v1'"]),
-        ("--algo sac --env CartPole-v1", ["CartPole-v1", "Discrete", "Box"]),
+        ("--algo sac --env CartPole-v1 --set bins=3", ["CartPole-v1", "discrete", "bins"]),
         ("--algo sac", ["--env"]),
         ("--algo sac --env Pendulum-v1 --set gama=0.9", ["gama", "did you mean 'gamma'"]),
         ("--algo sac --env Pendulum-v1 --set gamma=1.5", ["gamma", "≥ 0 and < 1"]),

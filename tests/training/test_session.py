@@ -90,11 +90,11 @@ class Faulty(gymnasium.Env[np.ndarray, np.ndarray]):
         return np.zeros(2, np.float32), float("nan") if self.steps == 40 else 0.0, False, False, {}
 
 
-class Finite(Faulty):
-    action_space: ClassVar[gymnasium.Space[Any]] = gymnasium.spaces.Discrete(3)
+class Several(Faulty):
+    action_space: ClassVar[gymnasium.Space[Any]] = gymnasium.spaces.MultiDiscrete([3, 2])
 
 
-for name, entry in (("Faulty-v0", Faulty), ("Finite-v0", Finite)):
+for name, entry in (("Faulty-v0", Faulty), ("Several-v0", Several)):
     gymnasium.register(name, entry_point=entry, kwargs={"fault": "raise"})
 gymnasium.register("Poisoned-v0", entry_point=Faulty, kwargs={"fault": "nan"})
 
@@ -134,8 +134,8 @@ def test_an_environment_that_returns_nan_ends_the_run(db: str) -> None:
     ("env", "words"),
     [
         ("HalfCheeta-v4", ["did you mean", "HalfCheetah-v4"]),
-        ("Finite-v0", ["Discrete", "Box"]),
-        ("FrozenLake-v1", ["FlattenObservation"]),
+        ("Several-v0", ["MultiDiscrete", "Box"]),
+        ("Blackjack-v1", ["Tuple", "FlattenObservation"]),
         ("no_such_module:Env-v0", ["cannot import 'no_such_module'"]),
     ],
 )
