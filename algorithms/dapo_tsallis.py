@@ -25,7 +25,9 @@ from algorithms._policies import Gaussian
 from algorithms._proximal import Parts, ProximalConfig, State
 from algorithms._types import Batch, Distribution, Draw, Metrics, Spaces
 
-NODES = 32  # of a Gauss-Hermite sum
+# Of a Gauss-Hermite sum: nodes, and weights that sum to one. Lists, as the compiler traces no NumPy.
+NODES, WEIGHTS = (part.tolist() for part in np.polynomial.hermite_e.hermegauss(32))
+LOG_WEIGHTS = [math.log(weight / sum(WEIGHTS)) for weight in WEIGHTS]
 LARGEST_LOG = 10.0  # of an integral: beyond, the exponential goes on along its tangent
 
 
@@ -60,17 +62,17 @@ def overlap(p: Gaussian, b: Gaussian, q: float) -> Tensor:
     """Σ_i ∫ p_i b_i^{q-1} da, (B,), of tanh-Gaussian densities: ∫ N_p N_b^{q-1} cosh^{2(q-1)} du in each dimension.
 
     The product of N_p and N_b^{q-1} is a Gaussian N(m, v) times a constant; under it cosh^{2(q-1)} is summed by
-    Gauss-Hermite with NODES nodes. In log space, finite however narrow the densities become.
+    Gauss-Hermite with 32 nodes. In log space, finite however narrow the densities become.
     """
     k = q - 1
     p_var, b_var = torch.exp(2 * p.log_std), torch.exp(2 * b.log_std) / k  # N_b^k is a Gaussian of variance σ²/k
     total = p_var + b_var
     m = (p.mean * b_var + b.mean * p_var) / total
     std = torch.sqrt(p_var * b_var / total)
-    x, w = (torch.as_tensor(a, dtype=m.dtype, device=m.device) for a in np.polynomial.hermite_e.hermegauss(NODES))
-    u = m.unsqueeze(-1) + std.unsqueeze(-1) * x  # (B, A, NODES)
+    x, log_w = (torch.tensor(part, dtype=m.dtype, device=m.device) for part in (NODES, LOG_WEIGHTS))
+    u = m.unsqueeze(-1) + std.unsqueeze(-1) * x  # (B, A, 32)
     log_cosh = u.abs() + torch.log1p(torch.exp(-2 * u.abs())) - math.log(2)
-    log_sum = torch.logsumexp(2 * k * log_cosh + torch.log(w / w.sum()), -1)
+    log_sum = torch.logsumexp(2 * k * log_cosh + log_w, -1)
     # ∫ N_p N_b^k du: N_b^k = (2π σ_b²)^{(1-k)/2} k^{-1/2} times the density of variance σ_b²/k.
     log_scale = 0.5 * (1 - k) * (math.log(2 * math.pi) + 2 * b.log_std) - 0.5 * math.log(k)
     log_normal = -0.5 * (p.mean - b.mean) ** 2 / total - 0.5 * torch.log(2 * math.pi * total)
