@@ -32,6 +32,14 @@ class Config(OnPolicyHyperparameters):
         0, "environment steps over which η falls linearly towards 0; 0: η is constant", ge=0
     )
     temperature: float = hyperparameter(0.01, "weight of the regulariser, half the squared norm", "τ", ge=0)
+    initial_std: float = hyperparameter(
+        0.3,
+        "standard deviation of the first policy's continuous actions, before tanh; a wide one piles up at the bounds, "
+        "where its norm explodes",
+        "σ₀",
+        ge=0.01,
+        le=7,
+    )
 
     def mirror_map(self) -> MirrorMap:
         """Φ(p) = ½ Σ p²."""
