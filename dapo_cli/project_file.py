@@ -36,11 +36,18 @@ def read_toml(path: Path) -> dict[str, Any]:
 def database_location(option: str | None) -> str:
     """Where the results are: `--db`, else DAPO_DB, else `db` of dapo.toml (relative to that file), else runs.db."""
     if location := option or os.environ.get("DAPO_DB"):
-        return location if "://" in location else str(Path(location).expanduser())
+        return location if "://" in location else str(_expanded(location))
     if project_file := find_project_file(Path.cwd()):
         location = read_toml(project_file).get("db")
         if location is not None:
             if not isinstance(location, str) or not location:
                 raise BadInput(f'{project_file}: db must be a path or a URL in quotes, such as db = "runs.db"')
-            return location if "://" in location else str(project_file.parent / Path(location).expanduser())
+            return location if "://" in location else str(project_file.parent / _expanded(location))
     return DEFAULT_DATABASE
+
+
+def _expanded(location: str) -> Path:
+    try:
+        return Path(location).expanduser()
+    except RuntimeError as error:  # nobody of that name
+        raise BadInput(f"{location}: there is no such home folder: write the path in full") from error

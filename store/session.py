@@ -221,7 +221,10 @@ def _nothing_yet(location: str) -> str:
 
 def _parse(location: str) -> tuple[URL, Path | None]:
     if "://" not in location:
-        path = Path(location).expanduser()
+        try:
+            path = Path(location).expanduser()
+        except RuntimeError as error:  # nobody of that name
+            raise StoreError(f"{location}: there is no such home folder: write the path in full") from error
         if not location or path.name in ("", ".."):
             raise StoreError(f"{location!r} is no name for a results database: name a file with --db, such as runs.db")
         return URL.create("sqlite", database=str(path)), path.absolute()

@@ -53,6 +53,7 @@ def test_prefixes(results, record_run, place, tame, typed):
 
 
 @given(typed=text)
+@example(typed="~nobody-of-that-name/runs.db")
 def test_names_of_databases(place, tame, typed):
     if "://" not in typed:
         assert tame("runs", "--db", typed) == 2
