@@ -272,7 +272,7 @@ def test_a_damaged_file(database, make_run):
     damaged = bytearray(database.path.read_bytes())
     damaged[8192:] = os.urandom(len(damaged) - 8192)
     database.path.write_bytes(damaged)
-    with pytest.raises(StoreError, match="damaged: restore a copy"), Database.read(database.location) as reader:
+    with pytest.raises(StoreError, match="damaged: dapo db check says"), Database.read(database.location) as reader:
         runs.listing(reader)
 
 
