@@ -49,7 +49,7 @@ def test_the_page_makes_an_algorithm(install_dapo: Callable[[Path], Path], tmp_p
     assert lines[0] == "pip install ./forward-kl"
     run(f"{PIP} ./forward-kl")
     printed = {line: run(line) for line in lines[1:]}
-    assert "forward-kl  weighted maximum likelihood" in printed["dapo algos"]
+    assert re.search(r"forward-kl +weighted maximum likelihood", printed["dapo algos"])
     assert "actions drawn per state" in printed["dapo algos forward-kl"]
     assert re.search(r"Pendulum-v1\s+forward-kl\s+1 ", printed["dapo compare"])
     (trained, _) = json.loads(run("dapo runs --json --sort algo"))
