@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 STEPS = 2000
 
+UNLIKE = ("learning_starts", "rollout_steps", "checkpoint_every")  # settings that are smaller than in a real run
+
 
 def selftest(
     resume: Annotated[bool, typer.Option("--resume", help="A run that is killed and resumed is the same run.")] = False,
@@ -58,7 +60,7 @@ def _print(certificate: Certificate) -> None:
         {
             "run": f"{run['algo']} on {run['env']}, seed {run['seed']}, {run['steps']} steps",
             "computed": f"{'compiled' if run['compiled'] else 'eager'}, {run['device']}, threads: {run['threads']}",
-            "unlike a real run": ", ".join(f"{name} {run[name]}" for name in ("learning_starts", "checkpoint_every")),
+            "unlike a real run": ", ".join(f"{name} {run[name]}" for name in UNLIKE if name in run),
             "processor": str(machine.pop("processor")),
             "versions": ", ".join(f"{name} {version}" for name, version in machine.items()),
             "killed at steps": ", ".join(kills),

@@ -11,12 +11,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from algorithms import on_policy
+from dapo_cli.config import load_algorithm
 from dapo_cli.errors import BadInput, RunFailed
 from dapo_cli.selftest.contents import contents
 from store import runs
 from store.session import Database
 
 LEARNING_STARTS = 500  # at most; all other hyperparameters are those of a real run
+ROLLOUT_STEPS = 64  # of an on-policy algorithm
 STEPS_PER_KILL = 50  # at least, so that there is something between two checkpoints
 
 
@@ -62,6 +65,10 @@ def prove_resume(
             f"give at least one kill, and {STEPS_PER_KILL} steps for each and for the end"
         )
     starts = min(LEARNING_STARTS, steps // 4)
+    short = {"learning_starts": starts}
+    if on_policy(load_algorithm(algo)):
+        starts = ROLLOUT_STEPS
+        short = {"rollout_steps": starts}
     every = (steps - starts) // (3 * (kills + 1)) | 1  # odd, so that checkpoints fall amid episodes of even length
     module = env.rpartition(":")[0]
     with tempfile.TemporaryDirectory(prefix="dapo-selftest-") as folder:
@@ -79,7 +86,8 @@ def prove_resume(
             "1",
         ]
         typed += ["--eval-every", str(max(1, steps // 3)), "--checkpoint-every", str(every), *options]
-        typed += [f"--set=learning_starts={starts}", f"--set=log_every={max(1, steps // 10)}", "--set=keep_replay=true"]
+        typed += [f"--set={name}={value}" for name, value in short.items()]
+        typed += [f"--set=log_every={max(1, steps // 10)}", "--set=keep_replay=true"]
         tell(f"the undisturbed run: {algo} on {env}, {steps} steps")
         whole = _Session(folder, "undisturbed.db")
         whole.run(typed)
@@ -97,7 +105,7 @@ def prove_resume(
     if after["exactness"] != "exact":
         differences.append("exactness")
     columns = ("algo", "env", "seed", "steps", "device", "threads", "compiled", "backend")
-    settings = {"learning_starts": starts, "checkpoint_every": every}
+    settings = {**short, "checkpoint_every": every}
     return Certificate(
         identical=not differences,
         differences=differences,
