@@ -100,7 +100,10 @@ class Database:
             if not path.exists():
                 raise StoreError(_nothing_yet(self.location))
             if path.stat().st_size == 0 and not self._writable:
-                raise NotADatabase(f"{self.location} is an empty file, not yet a database: try again if a run just starts, else delete it or use another --db")
+                raise NotADatabase(
+                    f"{self.location} is an empty file, not yet a database: "
+                    "try again if a run is just starting, else delete it or name another with --db"
+                )
         with self.connect() as session:
             return check(session.connection(), self.location)
 
