@@ -185,11 +185,11 @@ def test_mujoco_is_quiet(tmp_path: Path, env: str) -> None:
 
 
 def test_a_return_that_is_not_finite_is_shown() -> None:
-    from dapo_cli.commands._closing import _spread
+    from dapo_cli.display import mean_text
 
-    assert _spread([float("nan"), 1.0]) == "nan"
-    assert _spread([1.0, 3.0]) == "2.00 ± 1.41"
-    assert _spread([]) == "–"
+    assert mean_text([float("nan"), 1.0]) == "nan"
+    assert mean_text([1.0, 3.0]) == "2.00 ± 1.41"
+    assert mean_text([]) == "–"
 
 
 def test_algos_lists_all_and_describes_each(dapo: Callable[..., Any], refused: Callable[..., str]) -> None:

@@ -60,7 +60,7 @@ def test_a_longer_run_shows_where_it_comes_from_and_is_no_second_seed(
     assert [row["n"] for row in json.loads(compared.out)] == [1]
     assert "1 run left out: 1 extended by another" in compared.err
     (row,) = json.loads(dapo("compare", "--json", "--where", "steps = 150").out)
-    assert (row["n"], row["mean"]) == (1, shown["final"])
+    assert (row["n"], row["value"]) == (1, shown["final"])
 
 
 def test_without_the_replay_it_says_once_that_it_is_approximate(
