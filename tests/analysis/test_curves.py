@@ -95,13 +95,13 @@ def test_the_default_window_is_about_a_fiftieth(longest, width):
 
 
 def test_the_band_is_that_of_dapo_compare():
-    from dapo_cli.analysis.statistics import summarize
+    from dapo_cli.analysis.statistics import estimate
 
     values = np.array([[1.0, 2.0], [4.0, 2.0], [9.0, 2.0], [3.0, 5.0]])
     mean, low, high = curves.bounds(values, np.ones(values.shape, dtype=bool), curves.CI)
     for column in range(2):
-        summary = summarize(values[:, column].tolist())
-        assert (mean[column], low[column], high[column]) == pytest.approx(summary[1:2] + summary[3:])
+        result = estimate(values[:, column].tolist())
+        assert (mean[column], low[column], high[column]) == pytest.approx(result[1:4])
     _, low, high = curves.bounds(values, np.ones(values.shape, dtype=bool), curves.STD)
     assert (high - low)[0] / 2 == pytest.approx(np.std(values[:, 0], ddof=1))
     _, low, high = curves.bounds(values, np.ones(values.shape, dtype=bool), curves.MINMAX)
