@@ -11,7 +11,8 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Float, ForeignKey, Index, Integer, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-STATUSES = ("queued", "running", "interrupted", "completed", "diverged", "failed")
+STATUSES = ("queued", "running", "interrupted", "completed", "diverged", "failed", "cancelled")
+SWEEP_STATES = ("active", "paused", "cancelled")
 ORIGINS = ("default", "preset", "file", "command line")
 
 
@@ -30,7 +31,12 @@ class Run(Base):
     """One training run: what was asked for, what produced it, where it stands."""
 
     __tablename__ = "run"
-    __table_args__ = (Index("run_by_algo_env", "algo", "env"), Index("run_by_created_at", "created_at"))
+    __table_args__ = (
+        Index("run_by_algo_env", "algo", "env"),
+        Index("run_by_created_at", "created_at"),
+        Index("run_by_status", "status"),
+        Index("run_by_configuration", "configuration"),
+    )
 
     id: Mapped[str] = mapped_column(primary_key=True)
     kind: Mapped[str] = mapped_column(default="train")
@@ -46,7 +52,12 @@ class Run(Base):
     note: Mapped[str | None] = mapped_column(Text)
     source: Mapped[str | None] = mapped_column(Text)  # where an imported run came from
     parent: Mapped[str | None]  # the run that it extends; no foreign key: the fact outlives that run
-    sweep_id: Mapped[str | None] = mapped_column(ForeignKey("sweep.id", ondelete="SET NULL"))
+    sweep_id: Mapped[str | None] = mapped_column(ForeignKey("sweep.id", ondelete="SET NULL"))  # that asked first
+    configuration: Mapped[str | None]  # a hash of what it computes (store.configurations); NULL where that is unknown
+    attempts: Mapped[int] = mapped_column(default=0, server_default="0")  # that crashed since its last new checkpoint
+    worker_id: Mapped[str | None]  # who has claimed it; no foreign key: workers come and go
+    group_id: Mapped[str | None]  # of the seeds that one process trains as one batch
+    group_size: Mapped[int | None]
     created_at: Mapped[str]
     started_at: Mapped[str | None]
     ended_at: Mapped[str | None]
@@ -171,6 +182,34 @@ class Sweep(Base):
     name: Mapped[str] = mapped_column(unique=True)
     definition: Mapped[str] = mapped_column(Text)  # JSON object
     created_at: Mapped[str]
+    state: Mapped[str] = mapped_column(default="active", server_default="active")  # one of SWEEP_STATES
+
+
+class SweepRun(Base):
+    """That a run belongs to a sweep. Two sweeps that ask for the same configuration share its run."""
+
+    __tablename__ = "sweep_run"
+    __table_args__ = (Index("sweep_run_by_run", "run_id"), {"sqlite_with_rowid": False})
+
+    sweep_id: Mapped[str] = mapped_column(ForeignKey("sweep.id", ondelete="CASCADE"), primary_key=True)
+    run_id: Mapped[str] = _of_run()
+    position: Mapped[int]  # in the order of the sweep, from 0: workers take the lowest first
+
+
+class Worker(Base):
+    """A process that takes runs from the queue and has them trained."""
+
+    __tablename__ = "worker"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    host: Mapped[str]
+    pid: Mapped[int]
+    jobs: Mapped[int]  # how many runs it trains at once
+    sweep: Mapped[str | None] = mapped_column(Text)  # the only sweep that it works for, by name; NULL: any
+    started_at: Mapped[str]
+    heartbeat_at: Mapped[str]
+    ended_at: Mapped[str | None]  # NULL while it works, and for ever if it was killed
+    message: Mapped[str | None] = mapped_column(Text)  # why it ended
 
 
 class Selection(Base):

@@ -13,7 +13,7 @@ from store.errors import NewerSchema, NotADatabase
 from store.locks import exclusive
 from store.models import Base
 
-REVISIONS = ("0001", "0002", "0003")  # of store/migrations, oldest first
+REVISIONS = ("0001", "0002", "0003", "0004")  # of store/migrations, oldest first
 HEAD = REVISIONS[-1]
 
 _VERSION_TABLE = (  # as Alembic makes it

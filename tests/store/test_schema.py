@@ -18,7 +18,14 @@ from store.session import Database
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 OLD = schema.REVISIONS[:-1]
-ADDED = {"0002": {"source", "sweep_id"}, "0003": {"parent"}}  # columns of `run`
+ADDED: dict[str, dict[str, dict[str, Any]]] = {  # revision -> table -> column -> value in the rows of before
+    "0002": {"run": {"source": None, "sweep_id": None}},
+    "0003": {"run": {"parent": None}},
+    "0004": {
+        "run": {"configuration": None, "attempts": 0, "worker_id": None, "group_id": None, "group_size": None},
+        "sweep": {"state": "active"},
+    },
+}
 
 
 @pytest.fixture(params=OLD)
@@ -95,11 +102,15 @@ def test_an_old_database_is_upgraded_without_losing_a_row(old):
     after = rows_of(old)
     assert after.pop("alembic_version") == [{"version_num": schema.HEAD}]
     del before["alembic_version"]
+    links = [(row["sweep_id"], row["run_id"], row["position"]) for row in after.pop("sweep_run")]
+    belonging = sorted(row["id"] for row in before["run"] if row.get("sweep_id") == "5")
+    assert links == [("5", run_id, number) for number, run_id in enumerate(belonging)]
     for table in after.keys() - before.keys():
         assert after.pop(table) == []
-    new = set().union(*(columns for later, columns in ADDED.items() if later > revision))
-    for row in after["run"]:
-        assert {name: row.pop(name) for name in new} == dict.fromkeys(new)
+    for later, tables in ADDED.items():
+        for table, columns in tables.items():
+            for row in after.get(table, []) if later > revision else []:
+                assert {name: row.pop(name) for name in columns} == columns
     assert after == before
     assert len(before["episode"]) == 20
 
