@@ -154,14 +154,29 @@ def resolve(
                 raise BadInput(f"unknown setting '{name}' for {algo} in {source}: {hint}")
             values[name], origins[name], sources[name] = value, origin, source
     values |= {"algo": algo, "env": env}
-    settings = _validated(Settings, values, sources)
-    hyperparameters = _validated(algorithm.Config, values, sources)
-    all_tags = tuple(dict.fromkeys([*_strings(top.get("tags", []), "tags"), *tags]))
+    all_tags = tuple(dict.fromkeys([*strings(top.get("tags", []), "tags"), *tags]))
     note = note if note is not None else top.get("note")
     tuning = tuning if tuning is not None else top.get("tuning", False)
+    return build(values, origins, sources, all_tags, note, tuning)
+
+
+def build(
+    values: Mapping[str, Any],
+    origins: Mapping[str, str],
+    sources: Mapping[str, str],
+    tags: tuple[str, ...] = (),
+    note: str | None = None,
+    tuning: Any = False,
+) -> RunConfig:
+    """The configuration of these values, `algo` and `env` among them; a name that is not known is passed over.
+
+    `origins` maps names to where their values came from, `sources` to what an error calls that place. Raises BadInput.
+    """
     if not isinstance(tuning, bool):
         raise BadInput(f"tuning = {tuning!r} is not possible: tuning must be true or false")
-    return RunConfig(settings, hyperparameters, origins, all_tags, note, tuning)
+    settings = _validated(Settings, values, sources)
+    hyperparameters = _validated(load_algorithm(settings.algo).Config, values, sources)
+    return RunConfig(settings, hyperparameters, origins, tags, note, tuning)
 
 
 def given(options: Mapping[str, Any], assignments: Iterable[str] = ()) -> dict[str, Any]:
@@ -247,7 +262,8 @@ def _assignment(text: str) -> tuple[str, Any]:
     return name, parsed["value"] if len(parsed) == 1 else value
 
 
-def _strings(value: Any, name: str) -> list[str]:
+def strings(value: Any, name: str) -> list[str]:
+    """The value of a name that must hold a list of strings. Raises BadInput."""
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise BadInput(f'{name} must be a list of strings, such as {name} = ["first"]')
     return value

@@ -1,0 +1,1 @@
+"""Sweeps: what they are, their queue at work, and how they are started on other machines."""
