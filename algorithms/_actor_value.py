@@ -6,7 +6,8 @@ Symbols: V the critic, π^k the policy that played the rollout, Â the advantage
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -17,10 +18,12 @@ from algorithms._actor_critic import build_policy
 from algorithms._hyperparameters import OnPolicyHyperparameters
 from algorithms._networks import MLP
 from algorithms._optim import Adam, adam_init, adam_step
-from algorithms._rollout import Minibatch, Rollout, gae, normalised
+from algorithms._rollout import Minibatch, Rollout, discounted_returns, gae, normalised
+from algorithms._standardised import Moments, Standardised, merged, moments, orthogonal
 from algorithms._types import Batch, Distribution, Metrics, Policy, Spaces
 
 LARGEST_LOG = 10.0  # of a ratio of two densities
+LARGEST_REWARD = 10.0  # in standard deviations of the returns; what is beyond counts as that
 
 
 class State(NamedTuple):
@@ -32,6 +35,9 @@ class State(NamedTuple):
     critic: Tensor  # of V
     critic_adam: Adam
     iterations: Tensor  # 0-dim, k: policy iterations done
+    observations: Moments  # of the rollouts so far, by which the networks standardise
+    returns: Moments  # of their discounted returns
+    running_return: Tensor  # 0-dim, of the episode that the last rollout did not finish
 
 
 @dataclass(frozen=True)
@@ -41,25 +47,52 @@ class ActorValue:
     config: Any  # an algorithm's Config
     spaces: Spaces
     policy: Policy
-    critic: MLP
+    critic: MLP | Standardised
 
     @classmethod
     def build(cls, config: OnPolicyHyperparameters, spaces: Spaces) -> ActorValue:
         """Networks as the hyperparameters say, resolved for these spaces."""
-        critic = MLP((spaces.observation, *config.hidden_sizes, 1), config.activation, config.layer_norm)
-        return cls(config.resolved(spaces), spaces, build_policy(config, spaces), critic)
+        policy: Any = build_policy(config, spaces)
+        critic: Any = MLP((spaces.observation, *config.hidden_sizes, 1), config.activation, config.layer_norm)
+        if config.normalise_observation:
+            policy, critic = replace(policy, network=Standardised(policy.network)), Standardised(critic)
+        return cls(config.resolved(spaces), spaces, policy, critic)
 
     def value(self, critic: Tensor, s: Tensor) -> Tensor:
-        """V(s), (B,)."""
+        """V(s), (B,), in units of `reward_scale`."""
         v: Tensor = self.critic(critic, s)
         return v.squeeze(-1)
 
 
 def init(model: ActorValue, generator: torch.Generator) -> State:
     """Fresh networks; the old policy is the first one."""
-    actor = model.policy.widened(model.policy.network.init(generator), model.config.initial_std)
-    critic = model.critic.init(generator)
-    return State(actor, adam_init(actor), actor.clone(), critic, adam_init(critic), torch.zeros(()))
+    networks = model.policy.network, model.critic
+    if model.config.initialisation == "orthogonal":
+        actor, critic = (orthogonal(net, generator, gain) for net, gain in zip(networks, (0.01, 1.0), strict=True))
+    else:
+        actor, critic = (net.init(generator) for net in networks)
+    actor = model.policy.widened(actor, model.config.initial_std)
+    learned = actor, adam_init(actor), actor.clone(), critic, adam_init(critic), torch.zeros(())
+    return State(*learned, moments((model.spaces.observation,)), moments(()), torch.zeros(()))
+
+
+def observe(model: ActorValue, state: State, rollout: Rollout, c: Any) -> State:
+    """Takes a rollout into the running moments, before anything is learned from it.
+
+    π^k keeps those with which it played, so that a ratio to it is exact.
+    """
+    observations = merged(state.observations, rollout.observation)
+    R, running = discounted_returns(rollout, state.running_return, c.gamma)
+    state = state._replace(observations=observations, returns=merged(state.returns, R), running_return=running)
+    if not model.config.normalise_observation:
+        return state
+    actor = model.policy.network.standardising(state.actor, observations)
+    return state._replace(actor=actor, critic=model.critic.standardising(state.critic, observations))  # type: ignore[union-attr]
+
+
+def reward_scale(model: ActorValue, state: State) -> Tensor:
+    """The reward that the critic counts as one, 0-dim."""
+    return state.returns.std if model.config.normalise_reward else torch.ones_like(state.returns.mean)
 
 
 def advantages(model: ActorValue, state: State, rollout: Rollout, c: Any) -> tuple[Tensor, Metrics]:
@@ -69,12 +102,25 @@ def advantages(model: ActorValue, state: State, rollout: Rollout, c: Any) -> tup
     Var(target), at most 1: what the critic knew of the rollout before it learned from it.
     """
     v, next_v = (model.value(state.critic, s) for s in (rollout.observation, rollout.next_observation))
+    scale = reward_scale(model, state)
+    if model.config.normalise_reward:
+        rollout = rollout._replace(reward=(rollout.reward / scale).clamp(-LARGEST_REWARD, LARGEST_REWARD))
     advantage = gae(rollout, v, next_v, c.gamma, c.gae_lambda)
     target = advantage + v
-    metrics = {"v": v.mean(), "explained_variance": 1 - advantage.var() / target.var().clamp(min=1e-12)}
+    metrics = {"v": scale * v.mean(), "explained_variance": 1 - advantage.var() / target.var().clamp(min=1e-12)}
     if model.config.normalise_advantage:
         advantage = normalised(advantage)
     return torch.cat([rollout.observation, rollout.action, advantage[:, None], target[:, None]], -1), metrics
+
+
+def actor_step(
+    model: ActorValue, state: State, c: Any, loss: Callable[[Tensor], tuple[Tensor, Metrics]]
+) -> tuple[State, Metrics]:
+    """One gradient step on the policy's loss; the loss gives metrics, too."""
+    gradient, (value, metrics) = grad_and_value(loss, has_aux=True)(state.actor)
+    rate = annealed(model, state, c.learning_rate, model.config.learning_rate_steps)
+    actor, adam = adam_step(state.actor, clipped(gradient, c), state.actor_adam, rate)
+    return state._replace(actor=actor, actor_adam=adam), {"actor_loss": value, **metrics}
 
 
 def critic_step(model: ActorValue, state: State, batch: Minibatch, c: Any) -> tuple[State, Metrics]:
@@ -84,7 +130,8 @@ def critic_step(model: ActorValue, state: State, batch: Minibatch, c: Any) -> tu
         return 0.5 * ((model.value(critic, batch.observation) - batch.value_target) ** 2).mean()
 
     gradient, value = grad_and_value(loss)(state.critic)
-    critic, adam = adam_step(state.critic, clipped(gradient, c), state.critic_adam, c.critic_learning_rate)
+    rate = annealed(model, state, c.critic_learning_rate, model.config.learning_rate_steps)
+    critic, adam = adam_step(state.critic, clipped(gradient, c), state.critic_adam, rate)
     return state._replace(critic=critic, critic_adam=adam), {"critic_loss": value}
 
 
@@ -110,13 +157,18 @@ def negative_entropy(model: ActorValue, pi: Distribution, noise: Tensor) -> Tens
     return model.policy.expectation(draw, draw.log_prob).mean()
 
 
+def annealed(model: ActorValue, state: State, value: Tensor, steps: int) -> Tensor:
+    """The value, or where there are `steps` value · (1 - k/K) over the K policy iterations in so many, 0-dim."""
+    if not steps:
+        return value
+    K = max(1, steps // model.config.rollout_steps)
+    rest: Tensor = 1 - state.iterations.clamp(max=K - 1) / K
+    return value * rest
+
+
 def step_size(model: ActorValue, state: State, c: Any) -> Tensor:
-    """η_k, 0-dim: η, or with `anneal_steps` η (1 - k/K) over the K policy iterations in so many environment steps."""
-    eta: Tensor = c.eta
-    if not model.config.anneal_steps:
-        return eta
-    K: int = max(1, model.config.anneal_steps // model.config.rollout_steps)
-    return eta * (1 - state.iterations.clamp(max=K - 1) / K)
+    """η_k, 0-dim."""
+    return annealed(model, state, c.eta, model.config.anneal_steps)
 
 
 def refresh(state: State) -> State:
@@ -128,10 +180,11 @@ def v_overestimation(model: ActorValue, state: State, episode: Batch, c: Any) ->
     """The critic at the states of one episode of the current policy, in order, against the returns that followed.
 
     The discounted return goes on with V(s') where the episode was truncated. `v_overestimation` is the mean of V - G,
-    `discounted_return` that of G.
+    `discounted_return` that of G, in units of the reward.
     """
-    v = model.value(state.critic, episode.observation)
-    G = model.value(state.critic, episode.next_observation[-1:]).item()
+    scale = reward_scale(model, state)
+    v = scale * model.value(state.critic, episode.observation)
+    G = (scale * model.value(state.critic, episode.next_observation[-1:])).item()
     returns = []
     rewards, discounts = (x.tolist()[::-1] for x in (episode.reward, c.gamma * episode.bootstrap))
     for reward, discount in zip(rewards, discounts, strict=True):

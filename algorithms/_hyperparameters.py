@@ -99,6 +99,24 @@ class Hyperparameters(SharedHyperparameters):
 class OnPolicyHyperparameters(SharedHyperparameters):
     """What every actor-critic with rollouts has. An algorithm's `Config` adds its own."""
 
+    hidden_sizes: tuple[Annotated[int, Field(ge=1)], ...] = hyperparameter(
+        (64, 64), "units per hidden layer, of every network", min_length=1
+    )
+    activation: Literal["relu", "tanh", "silu", "gelu", "elu"] = hyperparameter("tanh", "nonlinearity between layers")
+    initialisation: Literal["orthogonal", "uniform"] = hyperparameter(
+        "orthogonal",
+        "first weights: orthogonal, with a last layer so small that the first policy is the same in every "
+        "state; or uniform in ±1/√fan_in",
+    )
+    normalise_observation: bool = hyperparameter(
+        True, "the networks see observations shifted and scaled by the mean and standard deviation of all so far"
+    )
+    normalise_reward: bool = hyperparameter(
+        True, "the critic learns rewards divided by the standard deviation of the discounted returns so far"
+    )
+    learning_rate_steps: int = hyperparameter(
+        0, "environment steps over which the learning rates fall linearly towards 0; 0: they are constant", ge=0
+    )
     rollout_steps: int = hyperparameter(2048, "transitions of a rollout, all of one policy", "T", ge=2)
     epochs: int = hyperparameter(10, "passes over a rollout, in minibatches, before it is forgotten", "K", ge=1)
     batch_size: int = hyperparameter(64, "transitions per gradient step; it divides rollout_steps", "B", ge=1)

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from algorithms._actor_value import advantages, v_overestimation
+from algorithms._actor_value import advantages, observe, v_overestimation
 from algorithms._learner import Learner, Step, overwrite
 from algorithms._replay import Replay
 from algorithms._rollout import Minibatch, Rollout
@@ -68,6 +68,7 @@ class OnPolicyLearner(Learner):
             return
         T, B = self.config.rollout_steps, self.config.batch_size
         generator, device, c = self.update_generator, self.device, self._coefficients
+        overwrite(self.state, observe(self.model, self.state, Rollout.unpack(self.replay.rows, self.model.spaces), c))
         rows, names, values = self._prepare(self.state, self.replay.rows, c)
         self._count(names, values)
         for _ in range(self.config.epochs):

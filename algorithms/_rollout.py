@@ -59,16 +59,31 @@ def gae(rollout: Rollout, v: Tensor, next_v: Tensor, gamma: Tensor, gae_lambda: 
     V(s_{t+1}) counts as 0 after a termination and is the critic's after a truncation; both cut the trace, as does the
     end of the rollout. `v` and `next_v` (T,) are V at the observations and at the next ones.
     """
-    advantage = rollout.reward + gamma * rollout.bootstrap * next_v - v
-    decay = gamma * gae_lambda * (1 - rollout.end)
-    # The recursion's steps compose: after the step of length n, each Â_t holds the 2n terms that follow. So log T
+    delta = rollout.reward + gamma * rollout.bootstrap * next_v - v
+    return decaying_sum(delta, gamma * gae_lambda * (1 - rollout.end))
+
+
+def discounted_returns(rollout: Rollout, before: Tensor, gamma: Tensor) -> tuple[Tensor, Tensor]:
+    """R_t = r_t + γ R_{t-1}, (T,), begun anew in each episode, and what of it the next rollout begins with, 0-dim.
+
+    `before` 0-dim is what an earlier rollout left.
+    """
+    decay = gamma * (1 - rollout.end)
+    reward = torch.cat([rollout.reward[:1] + before, rollout.reward[1:]])
+    R = decaying_sum(reward.flip(0), torch.cat([decay[:-1].flip(0), decay[:1]])).flip(0)
+    return R, decay[-1] * R[-1]
+
+
+def decaying_sum(x: Tensor, decay: Tensor) -> Tensor:
+    """y_t = x_t + decay_t y_{t+1}, (T,), with nothing after the last."""
+    # The recursion's steps compose: after the step of length n, each y_t holds the 2n terms that follow. So log T
     # operations on whole vectors do what T on numbers would.
     span = 1
-    while span < len(v):
-        advantage = advantage + torch.cat([decay[:-span] * advantage[span:], torch.zeros_like(decay[:span])])
+    while span < len(x):
+        x = x + torch.cat([decay[:-span] * x[span:], torch.zeros_like(decay[:span])])
         decay = torch.cat([decay[:-span] * decay[span:], torch.zeros_like(decay[:span])])
         span *= 2
-    return advantage
+    return x
 
 
 def normalised(advantage: Tensor) -> Tensor:

@@ -12,12 +12,10 @@ from __future__ import annotations
 from typing import Any
 
 from torch import Tensor
-from torch.func import grad_and_value
 
 from algorithms import _actor_value
-from algorithms._actor_value import ActorValue, State, clipped, negative_entropy, ratio, step_size
+from algorithms._actor_value import ActorValue, State, actor_step, negative_entropy, ratio, step_size
 from algorithms._hyperparameters import OnPolicyHyperparameters, hyperparameter
-from algorithms._optim import adam_step
 from algorithms._rollout import Minibatch
 from algorithms._types import Metrics
 
@@ -58,8 +56,7 @@ def policy_step(model: ActorValue, state: State, batch: Minibatch, noise: Tensor
     eta = step_size(model, state, c)
 
     def loss(actor: Tensor) -> tuple[Tensor, Metrics]:
-        return actor_loss(model, actor, state.old_actor, batch, noise, eta, c.temperature)
+        J, metrics = actor_loss(model, actor, state.old_actor, batch, noise, eta, c.temperature)
+        return J, {"eta": eta, **metrics}
 
-    gradient, (value, metrics) = grad_and_value(loss, has_aux=True)(state.actor)
-    actor, adam = adam_step(state.actor, clipped(gradient, c), state.actor_adam, c.learning_rate)
-    return state._replace(actor=actor, actor_adam=adam), {"actor_loss": value, "eta": eta, **metrics}
+    return actor_step(model, state, c, loss)
