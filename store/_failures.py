@@ -7,9 +7,9 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
-from store.errors import CannotWrite, DatabaseLocked, NotADatabase, StoreError
+from store.errors import CannotWrite, DatabaseLocked, Disconnected, NotADatabase, StoreError
 
 # Primary SQLite result codes; the extended ones start with the same words.
 _SQLITE = {
@@ -23,6 +23,23 @@ _SQLITE = {
     "SQLITE_CANTOPEN": (CannotWrite, "it can't be opened: check the folder and its permissions, or use another --db"),
     "SQLITE_IOERR": (CannotWrite, "the disk fails or is full: check it, or name another place with --db"),
 }
+
+# PostgreSQL's codes (SQLSTATE), or the classes that they start with.
+_POSTGRESQL = {
+    "40": (DatabaseLocked, "other writers were in the way: try again"),
+    "55P03": (DatabaseLocked, "another process keeps it locked: try again when that process is done"),
+    "42501": (CannotWrite, "this user may not do that: grant it the rights, or name another with --db"),
+    "25006": (CannotWrite, "that server takes no writes: name the primary one with --db"),
+    "53100": (CannotWrite, "the server's disk is full: free some space, then resume the run"),
+}
+# Before there is a connection, only words tell; of these, some go away by themselves.
+_REFUSED = {
+    "password": "check the user and the password (in the URL, PGPASSWORD or ~/.pgpass)",
+    "pg_hba.conf": "the server does not let this user in from here: ask its administrator",
+    "role": "check the user's name in the URL",
+    "does not exist": "create it there (createdb), or correct the name in the URL",
+}
+_PASSING = ("starting up", "shutting down", "recovery", "too many clients", "connection slots")
 
 
 @contextmanager
@@ -53,6 +70,24 @@ def _translate(error: Exception, location: str) -> StoreError:
     for code, (kind, remedy) in _SQLITE.items():
         if name.startswith(code):
             return kind(f"results database {location}: {remedy}")
+    return _of_server(error, cause, location)
+
+
+def _of_server(error: Exception, cause: BaseException, location: str) -> StoreError:
+    state = getattr(cause, "sqlstate", None) or ""
+    for code, (kind, remedy) in _POSTGRESQL.items():
+        if state.startswith(code):
+            return kind(f"results database {location}: {remedy}")
     # Servers name the trouble in the first line of their message; hints follow.
-    first_line = (str(cause).strip() or type(cause).__name__).splitlines()[0]
-    return StoreError(f"results database {location}: {first_line}")
+    line = (str(cause).strip() or type(cause).__name__).splitlines()[0]
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return Disconnected(f"results database {location}: the connection to the server broke ({line}): try again")
+    if not isinstance(error, OperationalError) or state:
+        return StoreError(f"results database {location}: {line}")
+    _, refused, why = line.partition("FATAL:")
+    if not refused or any(word in why for word in _PASSING):
+        return Disconnected(
+            f"results database {location}: {why or line}: is the server running, and its address right?"
+        )
+    remedy = next((remedy for word, remedy in _REFUSED.items() if word in why), "ask the server's administrator")
+    return StoreError(f"results database {location}: {why}: {remedy}")

@@ -5,6 +5,7 @@ StoreError
 ├── OlderSchema        an older dapo made it, and a reader may not change it
 ├── NewerSchema        a newer dapo made it
 ├── DatabaseLocked     another process held it for too long
+├── Disconnected       its server can't be reached, or was lost in the middle
 ├── CannotWrite        disk full, no permission, no such folder
 ├── RunNotFound        no run of that id
 ├── AmbiguousRun       several runs whose ids start like that
@@ -36,6 +37,10 @@ class NewerSchema(StoreError):
 
 class DatabaseLocked(StoreError):
     """Another process held the database beyond the busy timeout."""
+
+
+class Disconnected(StoreError):
+    """The database's server can't be reached, or the connection broke; what was being committed may be or not."""
 
 
 class CannotWrite(StoreError):
