@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from pathlib import Path
 
@@ -12,6 +11,7 @@ BUSY_TIMEOUT = 30.0  # seconds that a connection waits for another's lock
 _LOCAL_DISKS = {"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "bcachefs", "f2fs", "jfs", "reiserfs"}
 _LOCAL_DISKS |= {"tmpfs", "ramfs", "overlay", "aufs", "apfs", "hfs", "ufs"}
 _MAGIC = b"SQLite format 3\0"
+_HEADER_WAL = _MAGIC + b"\x10\x00\2\2"
 
 
 def connect_writing(path: Path) -> sqlite3.Connection:
@@ -24,20 +24,29 @@ def connect_writing(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def connect_reading(path: Path, *, immutable: bool) -> sqlite3.Connection:
-    """A connection that can't write. `immutable`: take no locks and leave no files; only while nobody has it open."""
-    uri = f"{path.as_uri()}?mode=ro" + ("&immutable=1" if immutable else "")
-    return sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
-
-
 def wal_of(path: Path) -> Path:
     """The write-ahead log, which exists while a process has the database open in WAL mode (or died doing so)."""
-    return path.with_name(path.name + "-wal")
+    place = path.resolve()  # of a symbolic link, it lies beside the file
+    return place.with_name(place.name + "-wal")
+
+
+def has_log(path: Path) -> bool:
+    """Whether the write-ahead log holds anything: a writer has the file open, or left without writing it back."""
+    try:
+        return wal_of(path).stat().st_size > 0
+    except FileNotFoundError:
+        return False
 
 
 def header(path: Path) -> bytes:
-    """The first 20 bytes: enough to tell an SQLite file and its journal mode; empty for an empty or missing file."""
+    """The first 20 bytes: enough to tell an SQLite file and its journal mode; empty for an empty or missing file.
+
+    Beside a write-ahead log they are known, and the file is left alone: to close a file drops all locks that this
+    process has on it (POSIX), also those of a connection of SQLite's that is still writing.
+    """
     try:
+        if path.stat().st_size > 0 and wal_of(path).exists():
+            return _HEADER_WAL
         with path.open("rb") as file:
             return file.read(20)
     except FileNotFoundError:
@@ -50,8 +59,8 @@ def uses_wal(header: bytes) -> bool:
 
 
 def is_idle(path: Path) -> bool:
-    """Whether nobody has the file, which is in WAL mode, open."""
-    return not wal_of(path).exists() and uses_wal(header(path))
+    """Whether nobody writes to the file, which is in WAL mode."""
+    return not has_log(path) and uses_wal(header(path))
 
 
 def wants_wal(path: Path) -> bool:
@@ -86,19 +95,3 @@ def set_journal_mode(path: Path) -> None:
             connection.execute("PRAGMA journal_mode = DELETE")
     finally:
         connection.close()
-
-
-def copy(path: Path, target: Path) -> None:
-    """A consistent copy of the database, also while it is written to. It gets its name when it is whole."""
-    aside = target.with_name(f"{target.name}.part-{os.getpid()}")
-    source = connect_reading(path, immutable=is_idle(path))
-    try:
-        destination = sqlite3.connect(aside)
-        try:
-            source.backup(destination)
-        finally:
-            destination.close()
-        aside.replace(target)
-    finally:
-        source.close()
-        aside.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import func, select
 
-from store import _sqlite
+from store import _reading
 from store.locks import RunLock
 from store.models import Base, Checkpoint, Run
 from store.session import Database
@@ -60,7 +60,7 @@ def check(location: str) -> Report:
 def _damage(path: Path) -> Iterator[str]:
     """Of the file itself: what SQLite finds, at most MOST of it."""
     try:
-        connection = _sqlite.connect_reading(path, immutable=_sqlite.is_idle(path))
+        connection = _reading.connect(path)
     except sqlite3.Error as error:
         yield f"the file can't be opened: {error}"
         return

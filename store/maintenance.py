@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import MetaData, func, select, text
 
-from store import _sqlite, schema
+from store import _reading, _sqlite, schema
 from store._failures import translated, translated_files
 from store.errors import CannotWrite, StoreError
 from store.liveness import dead_runs
@@ -87,7 +87,7 @@ def backup(location: str, target: str | Path) -> Path:
         parts = [path.with_name(f"{path.name}.part-{os.getpid()}") for path in (target, folder)]
         try:
             with translated(db.location), translated_files(f"the copy {target}"):
-                _sqlite.copy(db.path, parts[0])
+                _reading.copy(db.path, parts[0])
                 _copy_files(db.files, parts[1])
                 _drop_replaced_checkpoints(db, parts[0], parts[1])
                 parts[1].rename(folder)

@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
-from store import _sqlite, schema
+from store import _reading, _sqlite, schema
 from store._failures import translated, translated_files
 from store.errors import StoreError
 from store.liveness import dead_runs
@@ -106,7 +106,7 @@ def _opened(location: str, target: Database) -> Iterator[Database]:
         with holder as folder:
             copy = Path(folder) / raw.path.name
             with translated(location):
-                _sqlite.copy(raw.path, copy)
+                _reading.copy(raw.path, copy)
             Database.write(str(copy)).close()
             with Database.read(str(copy)) as source:
                 source.files = raw.files

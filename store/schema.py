@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect, text
 
-from store import _sqlite
+from store import _reading, _sqlite
 from store._failures import translated, translated_files
 from store.errors import NewerSchema, NotADatabase
 from store.locks import exclusive
@@ -59,7 +59,7 @@ def prepare_file(engine: Engine, path: Path, files: Path, location: str) -> Upgr
             if revision not in (None, HEAD):
                 backup = _free_name(path, f"before-{HEAD}")
                 with translated_files(f"the backup {backup}"):
-                    _sqlite.copy(path, backup)
+                    _reading.copy(path, backup)
             with engine.connect().execution_options(immediate=True, durable=True) as connection:
                 revision = revision_of(connection, location)
                 _bring_to_head(connection, revision)

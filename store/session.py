@@ -14,7 +14,7 @@ from sqlalchemy import URL, Connection, Engine, NullPool, QueuePool, create_engi
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.orm import Session
 
-from store import _sqlite, schema
+from store import _reading, _sqlite, schema
 from store._failures import translated
 from store.errors import CannotWrite, NotADatabase, OlderSchema, StoreError
 
@@ -130,14 +130,14 @@ class Database:
     @contextmanager
     def connect(self) -> Iterator[Session]:
         """A session for reading: all of its statements see the same state, including what a live writer committed."""
-        path = self.path
-        before = _stamp(path) if path is not None and not self._writable and _sqlite.is_idle(path) else None
-        with translated(self.location):
+        with translated(self.location), self._connection(immediate=False, durable=False) as connection:
             try:
-                with self._connection(immediate=False, durable=False) as connection, Session(connection) as session:
+                with Session(connection) as session:
                     yield session
             finally:
-                self._check_unchanged(before)
+                reader = connection.connection.dbapi_connection
+                if isinstance(reader, _reading.Reader):
+                    reader.check(self.location)
 
     @contextmanager
     def transaction(self, *, durable: bool = False) -> Iterator[Session]:
@@ -174,12 +174,6 @@ class Database:
         with self.engine.connect() as connection:
             yield connection.execution_options(immediate=immediate, durable=durable)
 
-    def _check_unchanged(self, before: tuple[int, int] | None) -> None:
-        # An immutable connection ignores locks. That is right while nobody has the file open; if a writer came and
-        # wrote back its log in the meantime, what was read may be neither the old state nor the new.
-        if before is not None and self.path is not None and _stamp(self.path) != before:
-            raise StoreError(f"{self.location} was written to while it was read: run the command again")
-
     def _create_engine(self) -> Engine:
         if self.path is None:
             try:
@@ -193,12 +187,8 @@ class Database:
         if self._writable:
             engine = create_engine("sqlite://", creator=lambda: _sqlite.connect_writing(path), poolclass=QueuePool)
         else:
-            # Each reading connects anew: whether it may ignore locks depends on the writers of that moment.
-            engine = create_engine(
-                "sqlite://",
-                creator=lambda: _sqlite.connect_reading(path, immutable=_sqlite.is_idle(path)),
-                poolclass=NullPool,
-            )
+            # Each reading connects anew: how it may open the file depends on the writers of that moment.
+            engine = create_engine("sqlite://", creator=lambda: _reading.connect(path), poolclass=NullPool)
         event.listen(engine, "begin", _begin)
         return engine
 
@@ -211,11 +201,6 @@ def _begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
     else:
         connection.exec_driver_sql("BEGIN")
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_mtime_ns, status.st_size
 
 
 def _nothing_yet(location: str) -> str:

@@ -94,22 +94,6 @@ def test_a_reader_sees_one_state_throughout(database, make_run):
         assert session.scalar(text("SELECT count(*) FROM run")) == 1
 
 
-def test_a_reader_of_an_idle_file_notices_that_it_was_rewritten(database, make_run):
-    make_run()
-    database.close()
-
-    def read_while_another_writes(reader):
-        with reader.connect() as session:
-            session.scalar(text("SELECT count(*) FROM run"))
-            make_run()
-            database.close()
-
-    with Database.read(database.location) as reader:
-        with pytest.raises(StoreError, match="written to while it was read: run the command again"):
-            read_while_another_writes(reader)
-        assert runs.count(reader) == 2
-
-
 def test_a_reader_can_not_write(database, make_run):
     make_run()
     with (

@@ -1,0 +1,112 @@
+"""How a reader opens an SQLite file: so that it sees one state, hinders no writer, and leaves the folder as it was.
+
+Only a log and an index beside a file in WAL mode keep a writer from changing pages that a reader still needs. Where
+they are there, because a writer is, a reader uses them as anyone does. Where they are not, it makes them, and deletes
+them when it is done. Where it must not make any (a read-only folder, a full disk, another user's file, whose owner
+could not open them), it reads without locks, and finds out at its end whether anything has changed meanwhile.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing, suppress
+from pathlib import Path
+
+from store import _sqlite
+from store.errors import StoreError
+
+
+class Reader(sqlite3.Connection):
+    """A connection that can't write. One that reads without locks has a `stamp`: of the file as it was found."""
+
+    path: Path
+    stamp: tuple[int, int] | None = None
+
+    def check(self, location: str) -> None:
+        """Raise StoreError if a writer has changed the file under a connection without locks: it saw no one state."""
+        if self.stamp is not None and self.stamp != _stamp(self.path):
+            raise StoreError(f"{location} was written to while it was read: run the command again")
+
+
+class _Tidy(Reader):
+    """One that made the log, and deletes it unless others have come to use it.
+
+    SQLite lets only a connection that might write delete the log, and such a one, if it is the last to close, also
+    writes back what others left in it. That is the next writer's work, not a reader's: then the last one is another.
+    """
+
+    def close(self) -> None:
+        with suppress(sqlite3.Error):
+            if _sqlite.has_log(self.path):
+                with closing(sqlite3.connect(_uri(self.path, "mode=ro"), uri=True)) as last:
+                    last.execute("SELECT 1 FROM sqlite_master LIMIT 1")
+                    super().close()
+        super().close()
+
+
+def connect(path: Path) -> Reader:
+    """A reading connection to an existing file; sqlite3.Error if that is impossible.
+
+    Its transactions are begun by us, and each sees one state from its first statement on.
+    """
+    if _sqlite.has_log(path) or not _sqlite.uses_wal(_sqlite.header(path)):
+        return _open(path, "mode=ro", Reader)
+    if _may_make_files(path):
+        with suppress(sqlite3.Error):
+            return _tidy(path)
+    stamp = _stamp(path)
+    reader = _open(path, "mode=ro&immutable=1", Reader)
+    reader.stamp = stamp
+    return reader
+
+
+def copy(path: Path, target: Path) -> None:
+    """A consistent copy of the database, also while it is written to. It gets its name when it is whole."""
+    aside = target.with_name(f"{target.name}.part-{os.getpid()}")
+    try:
+        with closing(connect(path)) as source:
+            with closing(sqlite3.connect(aside)) as destination:
+                source.backup(destination)
+            source.check(str(path))
+        aside.replace(target)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _tidy(path: Path) -> Reader:
+    reader = _open(path, "mode=rw", _Tidy)
+    try:
+        reader.execute("PRAGMA query_only = ON")
+        reader.execute("SELECT 1 FROM sqlite_master LIMIT 1")  # makes the log, or fails
+    except BaseException:
+        reader.close()
+        raise
+    return reader
+
+
+def _may_make_files(path: Path) -> bool:
+    user = os.geteuid()  # what root makes, SQLite gives to the owner of the database
+    return user in (0, path.stat().st_uid) and all(os.access(place, os.W_OK) for place in (path, path.parent))
+
+
+def _open(path: Path, how: str, kind: type[Reader]) -> Reader:
+    reader = sqlite3.connect(
+        _uri(path, how),
+        uri=True,
+        timeout=_sqlite.BUSY_TIMEOUT,
+        isolation_level=None,
+        check_same_thread=False,
+        factory=kind,
+    )
+    reader.path = path
+    return reader
+
+
+def _uri(path: Path, how: str) -> str:
+    return f"{path.as_uri()}?{how}"
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size
