@@ -17,6 +17,7 @@ from safetensors.numpy import save as safetensors_bytes
 import dapo_cli
 from algorithms._networks import LAYER_NORM_EPS
 from algorithms._policies import LOG_STD_MAX, LOG_STD_MIN
+from algorithms._standardised import LARGEST_INPUT, Standardised
 from dapo_cli.errors import BadInput
 from dapo_cli.training.actions import BoxActions
 from dapo_cli.training.trained import Trained
@@ -24,7 +25,7 @@ from dapo_cli.training.trained import Trained
 WEIGHTS, MODEL, CARD = "policy.safetensors", "policy.onnx", "policy.json"
 FORMAT = 1  # of the card
 HIDDEN = [
-    "h = observation",
+    "h = observation; where there is an input.mean: clip((observation - input.mean) / input.std, -largest, largest)",
     "for each hidden layer i: h = activation(layer_norm(h @ i.weight + i.bias)), layer_norm only if there is one:",
     "  layer_norm(h) = (h - h.mean()) / sqrt(h.var() + layer_norm_eps) * i.scale + i.shift",
 ]
@@ -46,8 +47,9 @@ def tensors(policy: Trained) -> dict[str, NDArray[np.float32]]:
     """The actor, float32, by the names of docs/policies.md.
 
     `<i>.weight` (in, out) and `<i>.bias` (out,) of hidden layer i, with layer normalisation also `<i>.scale` and
-    `<i>.shift` (out,). Continuous actions: `mean.*` and `log_std.*`, the halves of the last layer; `action.centre`,
-    `action.half` (A,). Finite ones: `dual.*`, the last layer; `action.values` (A, n).
+    `<i>.shift` (out,); `input.mean` and `input.std` (S,) where the network standardises its inputs. Continuous
+    actions: `mean.*` and `log_std.*`, the halves of the last layer; `action.centre`, `action.half` (A,). Finite ones:
+    `dual.*`, the last layer; `action.values` (A, n).
     """
     network = policy.actor.model.policy.network
     actions: Any = policy.environment.actions
@@ -114,6 +116,7 @@ def card(policy: Trained, recorded: list[tuple[float, int]], files: list[str]) -
             "activation": network.activation,
             "layer_norm": network.layer_norm,
             "layer_norm_eps": LAYER_NORM_EPS,
+            "input": {"largest": LARGEST_INPUT} if isinstance(network, Standardised) else None,
             **kind["network"],
         },
         "computation": HIDDEN + kind["computation"],

@@ -11,6 +11,7 @@ from onnx import ModelProto, NodeProto, TensorProto, checker, helper, numpy_help
 
 from algorithms._networks import LAYER_NORM_EPS
 from algorithms._policies import LOG_STD_MAX, LOG_STD_MIN
+from algorithms._standardised import LARGEST_INPUT
 
 OPSET, IR_VERSION = 20, 9  # the oldest with Gelu, and what reads it (onnxruntime 1.17 and newer)
 ACTIVATIONS = {"relu": "Relu", "tanh": "Tanh", "gelu": "Gelu", "elu": "Elu"}  # SiLU is newer: h * sigmoid(h)
@@ -23,7 +24,7 @@ def model(tensors: Mapping[str, NDArray[np.float32]], activation: str) -> ModelP
     `tensors` are those of `exporting.tensors`; all numbers but the choice are float32.
     """
     graph = _Graph(tensors)
-    h = "observation"
+    h = _standardised(graph, "observation") if "input.mean" in tensors else "observation"
     layers = [name.removesuffix(".weight") for name in tensors if name.endswith(".weight")]
     for layer in range(sum(map(str.isdigit, layers))):
         h = graph.linear(h, str(layer))
@@ -36,6 +37,12 @@ def model(tensors: Mapping[str, NDArray[np.float32]], activation: str) -> ModelP
         )
     width = len(tensors["0.weight"])
     return _finite(graph, h, width, tensors) if "dual.weight" in tensors else _continuous(graph, h, width, tensors)
+
+
+def _standardised(graph: _Graph, h: str) -> str:
+    """The observation by its running moments, cut off."""
+    least, largest = graph.constant("input.least", -LARGEST_INPUT), graph.constant("input.largest", LARGEST_INPUT)
+    return graph.add("Clip", graph.add("Div", graph.add("Sub", h, "input.mean"), "input.std"), least, largest)
 
 
 def _continuous(graph: _Graph, h: str, width: int, tensors: Mapping[str, NDArray[np.float32]]) -> ModelProto:

@@ -17,6 +17,7 @@ import torch
 
 import algorithms
 from algorithms._networks import ACTIVATIONS, ARRAY_ACTIVATIONS
+from algorithms._standardised import moments
 from dapo_cli.training import envs, exporting, onnx_model
 from dapo_cli.training.checkpoint import Loaded
 from dapo_cli.training.trained import Actor, Trained
@@ -40,9 +41,9 @@ def policy() -> Iterator[Callable[..., Trained]]:
     """Makes an untrained policy on Uneven-v0; keywords are hyperparameters."""
     environment = envs.Environment("Uneven-v0", 0, envs.EVALUATION)
 
-    def make(**hyperparameters: Any) -> Trained:
-        sac = algorithms.load("sac")
-        actor = Actor(sac, sac.Config(buffer_size=1, **hyperparameters), environment.spaces, 3)
+    def make(algo: str = "sac", **hyperparameters: Any) -> Trained:
+        algorithm: Any = algorithms.load(algo)
+        actor = Actor(algorithm, algorithm.Config(**hyperparameters), environment.spaces, 3)
         generator = torch.Generator().manual_seed(1)
         actor.state.actor.add_(0.1 * torch.randn(actor.state.actor.shape, generator=generator))
         return Trained({}, "x", None, actor, environment, Loaded(0, {}, {}, {}), ())  # type: ignore[arg-type]
@@ -94,6 +95,29 @@ def test_the_model_and_the_weights_act_as_the_policy(policy: Any, activation: st
             h = h * tensors[f"{i}.scale"] + tensors[f"{i}.shift"]
         h = ARRAY_ACTIVATIONS[activation](h)
     action = centre + half * np.tanh(h @ tensors["mean.weight"] + tensors["mean.bias"])
+    np.testing.assert_allclose(action, expected, rtol=0, atol=1e-6)
+
+
+def test_an_on_policy_policy_keeps_what_it_standardises_by(policy: Any) -> None:
+    """Moments as a rollout would give them; some inputs are beyond the cut."""
+    made = policy("ppo", initialisation="uniform")
+    seen = moments((5,))._replace(mean=torch.arange(5.0), variance=torch.tensor([1.0, 4.0, 0.0025, 1.0, 1.0]))
+    made.actor.state.actor.copy_(made.actor.model.policy.network.standardising(made.actor.state.actor, seen))
+    expected, tensors = own_actions(made), exporting.tensors(made)
+    session = onnxruntime.InferenceSession(
+        onnx_model.model(tensors, "tanh").SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    action, log_std = session.run(["action", "log_std"], {"observation": observations()})
+    np.testing.assert_allclose(action, expected, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(log_std, own_log_stds(made), rtol=0, atol=1e-5)
+
+    standard = (observations() - tensors["input.mean"]) / tensors["input.std"]
+    assert np.abs(standard).max() > 10
+    h = np.clip(standard, -10, 10)
+    for i in range(2):
+        h = np.tanh(h @ tensors[f"{i}.weight"] + tensors[f"{i}.bias"])
+    mean = np.tanh(h @ tensors["mean.weight"] + tensors["mean.bias"])
+    action = tensors["action.centre"] + tensors["action.half"] * mean
     np.testing.assert_allclose(action, expected, rtol=0, atol=1e-6)
 
 
