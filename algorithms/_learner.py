@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-import itertools
-from collections.abc import Callable, Iterator
-from types import FunctionType
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,13 +13,12 @@ from torch import Tensor
 
 from algorithms._actor_critic import ActorCritic
 from algorithms._actor_value import ActorValue
+from algorithms._compiling import Step, half_products, whole_graph
 from algorithms._hyperparameters import OnPolicyHyperparameters, SharedHyperparameters, coefficients
 from algorithms._replay import Replay
 from algorithms._types import Batch, Policy, Spaces
 
-_compiled_steps = itertools.count()
 INIT, ACT, UPDATE, DIAGNOSE = range(4)  # streams of random numbers, each its own generator derived from the run's seed
-Step = Callable[..., tuple[tuple[str, ...], Tensor]]  # names and values of its metrics
 
 
 def named_leaves(state: Any, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
@@ -61,6 +58,7 @@ class Learner:
         seed: int,
         device: torch.device | str = "cpu",
         compiled: bool = False,
+        precision: str = "fp32",
     ) -> None:
         self.algorithm = algorithm
         self._seed = seed
@@ -78,7 +76,7 @@ class Learner:
         # Names of diagnostics -> sums since the last `take_metrics`, still on the device, and of how many updates.
         self._sums: dict[tuple[str, ...], tuple[Tensor, int]] = {}
         self._coefficients = coefficients(self.config, self.device)
-        self._compiled = compiled
+        self._compiled, self._precision = compiled, precision
         self._weights: dict[str, NDArray[Any]] | None = None
 
     def _storage(self) -> Replay:
@@ -162,19 +160,9 @@ class Learner:
 
     def _ready(self, step: Step) -> Step:
         """The function as this learner runs it."""
-        return self._compile(step) if self._compiled else step
-
-    @staticmethod
-    def _compile(step: Any) -> Step:
-        """One graph of the whole update. Its inputs keep their shapes for the whole run, so nothing need guard them.
-
-        The compiler keeps its graphs by code object, which all closures of one definition share: without guards each
-        must have its own, or it would be given another's graph.
-        """
-        code = step.__code__.replace(co_name=f"step_{next(_compiled_steps)}")
-        own = FunctionType(code, step.__globals__, code.co_name, None, step.__closure__)
-        no_guards = torch.compiler.skip_all_guards_unsafe
-        return torch.compile(own, fullgraph=True, dynamic=False, options={"guard_filter_fn": no_guards})
+        if self._precision == "bf16":
+            step = half_products(step, self.device.type)
+        return whole_graph(step, self.device.type) if self._compiled else step
 
     def tensors(self) -> dict[str, Tensor]:
         """What a checkpoint needs beside the replay and is a tensor: state, update generator, sums of diagnostics."""

@@ -8,8 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from algorithms._compiling import Step
 from algorithms._diagnostics import q_overestimation
-from algorithms._learner import DIAGNOSE, Learner, Step, overwrite, seed_of
+from algorithms._learner import DIAGNOSE, Learner, overwrite, seed_of
 from algorithms._replay import Replay
 from algorithms._types import Batch, Metrics, Policy
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from algorithms._actor_value import advantages, observe, v_overestimation
-from algorithms._learner import Learner, Step, overwrite
+from algorithms._compiling import Step
+from algorithms._learner import Learner, overwrite
 from algorithms._replay import Replay
 from algorithms._rollout import Minibatch, Rollout
 from algorithms._types import Batch

@@ -42,6 +42,9 @@ class Settings(BaseModel):
     keep_replay: bool = Field(False, description="keep the replay buffer of a completed run")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where to train; auto: a GPU if there is one")
     compile: Literal["auto", "on", "off"] = Field("auto", description="compile the update; auto: if the run is long")
+    precision: Literal["fp32", "bf16"] = Field(
+        "fp32", description="of the update's matrix products; bf16, the rest in fp32, is experimental"
+    )
     threads: int = Field(1, ge=1, le=1024, description="CPU threads of the update")
 
 

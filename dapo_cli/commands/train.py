@@ -81,6 +81,12 @@ def train(
             "--compile", metavar="auto|on|off", help="Compile the update [default: auto, if the run is long]."
         ),
     ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            "--precision", metavar="fp32|bf16", help="Of the matrix products; bf16 is experimental [default: fp32]."
+        ),
+    ] = None,
     threads: Annotated[
         int | None, typer.Option("--threads", metavar="N", parser=whole_number, help="CPU threads [default: 1].")
     ] = None,
@@ -127,6 +133,7 @@ def train(
         "steps": steps,
         "device": device,
         "compile": compile_,
+        "precision": precision,
         "threads": threads,
         "eval_every": eval_every,
         "eval_episodes": eval_episodes,

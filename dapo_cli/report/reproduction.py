@@ -19,6 +19,7 @@ _OPTIONS = {
     "checkpoint_every": "--checkpoint-every",
     "device": "--device",
     "compile": "--compile",
+    "precision": "--precision",
     "threads": "--threads",
 }
 """The settings that `dapo train` takes as options of their own; it takes the others by --set."""

@@ -151,7 +151,7 @@ def _make(stack: ExitStack, config: RunConfig, execution: Execution) -> Trainee:
         stack.callback(made[-1].close)
     training, evaluation = made
     config = config.resolved(training.spaces)
-    where = (execution.device, execution.compiled)
+    where = (execution.device, execution.compiled, settings.precision)
     try:
         make = learner_of(config.algorithm)
         learner = make(config.algorithm, config.hyperparameters, training.spaces, settings.seed, *where)

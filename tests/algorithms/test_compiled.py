@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 from variants import CONTINUOUS, Variant, variants
 
 from algorithms._backend import compiler_available, precision_for
@@ -14,9 +15,9 @@ from algorithms._off_policy import OffPolicyLearner as Learner
 CPU = torch.device("cpu")
 
 
-def learner(variant: Variant, compiled: bool, **choice: object) -> Learner:
+def learner(variant: Variant, compiled: bool, precision: str = "fp32", **choice: object) -> Learner:
     config = variant.Config(hidden_sizes=(16, 16), batch_size=16, learning_starts=8, buffer_size=64, **choice)
-    made = Learner(variant.module, config, variant.spaces, seed=0, compiled=compiled)
+    made = Learner(variant.module, config, variant.spaces, seed=0, compiled=compiled, precision=precision)
     rng = np.random.default_rng(1)
     for _ in range(40):
         action = variant.some_action(rng)
@@ -54,6 +55,36 @@ def test_every_learner_has_its_own_graphs() -> None:
             eager.update()
         torch.testing.assert_close(compiled.state.actor, eager.state.actor, rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(compiled.state.critic, eager.state.critic, rtol=1e-4, atol=1e-5)
+
+
+def products(made: Learner) -> set[torch.dtype]:
+    """The types of the matrix products' operands in one update."""
+    seen = set()
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+            if function.overloadpacket in (torch.ops.aten.mm, torch.ops.aten.bmm):
+                seen.update(arg.dtype for arg in args)
+            return function(*args, **(kwargs or {}))
+
+    made._diagnosed = True  # diagnostics are in full precision
+    with Watch():
+        made.update()
+    return seen
+
+
+@pytest.mark.parametrize("variant", list(variants()), ids=lambda variant: variant.id)
+def test_half_precision_is_of_the_products_alone(variant: Variant) -> None:
+    """With bf16 every product is of bfloat16 numbers; the state stays float32 and near that of full precision."""
+    full, half = learner(variant, False, **variant.switches), learner(variant, False, "bf16", **variant.switches)
+    assert products(full) == {torch.float32}
+    assert products(half) == {torch.bfloat16}
+    for _ in range(5):
+        full.update()
+        half.update()
+    for (leaf, expected), (_, value) in zip(named_leaves(full.state), named_leaves(half.state), strict=True):
+        assert value.dtype == expected.dtype, leaf
+    assert 0 < (half.state.critic - full.state.critic).abs().max() < 0.02
 
 
 def test_reduced_precision_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

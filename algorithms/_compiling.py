@@ -1,0 +1,41 @@
+"""How a step function is made fast without a change to its equations: compiled whole, products in half precision."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Step = Callable[..., tuple[tuple[str, ...], Tensor]]  # names and values of its metrics
+
+_numbers = itertools.count()
+
+
+def whole_graph(step: Any, device: str) -> Step:
+    """One graph of the whole update. Its inputs keep their shapes for the whole run, so nothing need guard them.
+
+    The compiler keeps its graphs by code object, which all closures of one definition share: without guards each must
+    have its own, or it would be given another's graph.
+    """
+    code = step.__code__.replace(co_name=f"step_{next(_numbers)}")
+    own = FunctionType(code, step.__globals__, code.co_name, None, step.__closure__)
+    options: dict[str, Any] = {"guard_filter_fn": torch.compiler.skip_all_guards_unsafe}
+    if device == "cpu":
+        # Kernels called from C++ (0.2 ms an update less than from Python), and a gradient's parts copied side by side
+        # (0.1 ms less than choosing the part anew for every element of the optimiser's loop).
+        options |= {"cpp_wrapper": True, "max_pointwise_cat_inputs": 0}
+    return torch.compile(own, fullgraph=True, dynamic=False, options=options)
+
+
+def half_products(step: Step, device: str) -> Step:
+    """The step with its matrix products in bfloat16; parameters, optimiser, sums and losses stay in float32."""
+
+    def half(*args: Any) -> tuple[tuple[str, ...], Tensor]:
+        with torch.autocast(device, torch.bfloat16, cache_enabled=False):  # a cache would outlive the parameters
+            return step(*args)
+
+    return half
