@@ -26,7 +26,7 @@ _RANGES: dict[str, Callable[[Any, Any], bool]] = {
 def read(text: Any, place: str) -> Node:
     """The tree of a filter; `place` is what errors call it. Raises BadInput."""
     if not isinstance(text, str):
-        raise BadInput(f"{place} = {text!r} is no filter: write one in quotes, such as \"algo = 'sac' and m > 1\"")
+        raise BadInput(f"{place} is no filter: write one in quotes, such as \"algo = 'sac' and m > 1\"")
     try:
         tree = parse(text)
     except BadInput as error:

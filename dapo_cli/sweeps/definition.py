@@ -40,7 +40,7 @@ DEFAULT_SEEDS = 5
 COMMAND_LINE = "the command line"
 
 _PROJECT_ONLY = ("db", "seed", "sweep")  # of dapo.toml, and nothing to a sweep
-_SEEDS = re.compile(r"(\d{1,19})(?:-(\d{1,19}))?")
+_SEEDS = re.compile(r"(\d{1,19})(?:-(\d{1,19}))?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -243,22 +243,30 @@ def _assignment(text: str) -> tuple[str | None, str, Any]:
 
 def _values(text: str) -> Any:
     """One value, or a list of several: TOML literals where they are, else bare words."""
-    try:
-        parsed = tomllib.loads(f"value = [{text}\n]")
-        values = parsed["value"] if len(parsed) == 1 else text.split(",")
-    except (ValueError, RecursionError):
-        values = [_value(part.strip()) for part in text.split(",")]
-    if not values:
+    values = _literal(f"[{text}\n]")
+    if not isinstance(values, list) or not all(map(_is_setting, values)):
+        parts = [part.strip() for part in text.split(",")]
+        literals = [_literal(part) for part in parts]
+        pairs = zip(literals, parts, strict=True)
+        values = [literal if _is_setting(literal) else part for literal, part in pairs]
+    if values in ([], [""]):
         raise BadInput("--set: there is no value after '=': write one, such as --set beta=0.3")
     return values[0] if len(values) == 1 else values
 
 
-def _value(text: str) -> Any:
+def _literal(text: str) -> Any:
+    """The value of a TOML literal; None for any other text."""
     try:
         parsed = tomllib.loads(f"value = {text}")
     except (ValueError, RecursionError):
-        return text
-    return parsed["value"] if len(parsed) == 1 else text
+        return None
+    return parsed["value"] if len(parsed) == 1 else None
+
+
+def _is_setting(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(map(_is_setting, value))
+    return isinstance(value, bool | int | float | str)
 
 
 def _short(value: Any) -> str:
