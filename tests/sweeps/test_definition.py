@@ -143,15 +143,15 @@ def test_files_that_make_no_sense(write: Write, text: str, complaint: str, tmp_p
 
 
 def test_a_name_is_needed_and_a_file_too(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="needs a name.* --name main"):
+    with pytest.raises(BadInput, match=r"needs a name.* --name main"):
         definition.from_command_line({"algo": ["sac"]}, tmp_path)
-    with pytest.raises(BadInput, match="cannot read .*: No such file"):
+    with pytest.raises(BadInput, match=r"cannot read .*: No such file"):
         definition.read(tmp_path / "none.toml")
 
 
 def test_what_belongs_into_a_sweep_file_is_refused_in_the_projects(tmp_path: Path) -> None:
     (tmp_path / "dapo.toml").write_text("seeds = 5\n")
-    with pytest.raises(BadInput, match="seeds in .*dapo.toml: a sweep has a file of its own"):
+    with pytest.raises(BadInput, match=r"seeds in .*dapo.toml: a sweep has a file of its own"):
         definition.from_command_line({"name": "x"}, tmp_path)
 
 
