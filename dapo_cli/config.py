@@ -217,6 +217,15 @@ def changed(config: RunConfig, values: Mapping[str, Any], tags: Iterable[str], n
     return replace(config, settings=settings, origins=origins, tags=tuple(dict.fromkeys(tags)), note=note)
 
 
+def identity(config: RunConfig) -> str:
+    """What a resolved configuration computes, as a hash: two runs with the same one give the same numbers."""
+    from store import configurations  # here, as SQLAlchemy would slow down whoever needs no database
+
+    settings = config.settings
+    values = {row["name"]: row["value"] for row in config.rows()}
+    return configurations.configuration(settings.algo, settings.env, settings.seed, values)
+
+
 def symbol(field: FieldInfo) -> str | None:
     """The papers' symbol of a hyperparameter, such as β."""
     extra = field.json_schema_extra

@@ -10,6 +10,7 @@ StoreError
 ├── RunNotFound        no run of that id
 ├── AmbiguousRun       several runs whose ids start like that
 ├── SelectionNotFound  no frozen selection of that name
+├── SweepNotFound      no sweep of that name
 └── RunBusy            the process that trains it is alive
 """
 
@@ -57,6 +58,10 @@ class AmbiguousRun(StoreError):
 
 class SelectionNotFound(StoreError):
     """No frozen selection has that name."""
+
+
+class SweepNotFound(StoreError):
+    """No sweep has that name."""
 
 
 class RunBusy(StoreError):

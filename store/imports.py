@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
+from store._insertion import NewRun, event_row, insert_runs
 from store._values import clean, decode_json, now, split_number
 from store.models import Base, Event, Run
-from store.runs import _insert_event, _insert_run
 from store.session import Database
 
 KIND = "imported"  # of the event that says from where
@@ -75,8 +75,9 @@ def record(
         if known is not None:
             return known, False
         settings = [{**row, "name": clean(row["name"])} for row in hyperparameters]
-        run_id = _insert_run(session, run, settings, tags)
-        _insert_event(session, run_id, KIND, f"from {origin['path']}", None, dict(origin))
+        run_id = insert_runs(session, [NewRun(run, settings, tags)])[0]
+        message = f"from {origin['path']}"
+        session.execute(insert(Event).values(event_row(run_id, KIND, message, None, dict(origin))))
         _insert_rows(session, "episode", (_episode(run_id, *pair) for pair in enumerate(episodes)))
         _insert_rows(session, "evaluation", ({"run_id": run_id, **_number(row)} for row in evaluations))
         named = (row._replace(name=clean(row.name)) for row in metrics)

@@ -6,7 +6,6 @@ A run is named by its id, 16 hexadecimal digits; `resolve` finds it by any uniqu
 from __future__ import annotations
 
 import os
-import secrets
 import socket
 from collections.abc import Iterable, Mapping, Sequence
 from shlex import quote
@@ -15,7 +14,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, insert, literal, select, update
 from sqlalchemy.orm import Session
 
-from store._values import clean, decode_json, decode_setting, encode_json, encode_setting, now
+from store._insertion import NewRun, encoded, event_row, insert_runs
+from store._insertion import new_run_id as new_run_id
+from store._values import clean, decode_json, decode_setting, now
 from store.deletion import delete as delete
 from store.errors import AmbiguousRun, RunNotFound
 from store.liveness import dead_runs, status_expression
@@ -25,11 +26,6 @@ from store.summaries import latest as latest
 
 _RUN = Run.__table__
 _ENDED = ("interrupted", "completed", "diverged", "failed")
-
-
-def new_run_id() -> str:
-    """A random id: 16 hexadecimal digits."""
-    return secrets.token_hex(8)
 
 
 def create(
@@ -46,7 +42,7 @@ def create(
     `hyperparameters` has `name`, `value` (bool, int, float, str, list or None), `origin` and perhaps `symbol`.
     """
     with db.transaction() as session:
-        return _insert_run(session, run, hyperparameters, tags)
+        return insert_runs(session, [NewRun(run, list(hyperparameters), list(tags))])[0]
 
 
 def extend(
@@ -65,7 +61,8 @@ def extend(
     """
     step = checkpoint["step"]
     with db.transaction(durable=True) as session:
-        run_id = _insert_run(session, {**run, "step": step}, hyperparameters, tags)
+        new = NewRun({**run, "step": step}, list(hyperparameters), list(tags))
+        run_id = insert_runs(session, [new])[0]
         for model in (Episode, Evaluation, Metric):
             table = Base.metadata.tables[model.__tablename__]
             names = [column.name for column in table.c if column.name != "run_id"]
@@ -74,7 +71,7 @@ def extend(
             session.execute(insert(table).from_select(["run_id", *names], rows))
         session.execute(insert(Checkpoint).values(_checkpoint_row(run_id, **checkpoint)))
         inherited = {"parent": run["parent"], "wall_time": run.get("wall_time", 0.0)}
-        _insert_event(session, run_id, "extended", message, step, inherited)
+        session.execute(insert(Event).values(event_row(run_id, "extended", message, step, inherited)))
     return run_id
 
 
@@ -162,7 +159,7 @@ def set_status(db: Database, run_id: str, status: str, reason: str | None = None
     with db.transaction() as session:
         if session.get(Run, run_id) is None:
             raise RunNotFound(f"run {run_id!r} is no longer in {db.location}: it was deleted, so train it anew")
-        session.execute(update(Run).where(Run.id == run_id).values(_encode_run(values)))
+        session.execute(update(Run).where(Run.id == run_id).values(encoded(values)))
 
 
 def events(db: Database, run_id: str) -> list[dict[str, Any]]:
@@ -240,51 +237,5 @@ def _common(one: str, other: str) -> int:
     return length
 
 
-def _insert_run(
-    session: Session, run: Mapping[str, Any], hyperparameters: Iterable[Mapping[str, Any]], tags: Iterable[str]
-) -> str:
-    time = now()
-    started = time if run.get("status", "running") == "running" else None
-    row = {"id": new_run_id(), "status": "running", "created_at": time, "started_at": started, "heartbeat_at": started}
-    row |= _encode_run(run)
-    run_id = str(row["id"])
-    settings = []
-    for setting in hyperparameters:
-        value, type_ = encode_setting(setting["value"])
-        symbol = setting.get("symbol")
-        settings.append({**_named(setting, "name", "origin"), "value": value, "type": type_, "symbol": symbol})
-    session.execute(insert(Run).values(row))
-    if settings:
-        session.execute(insert(Hyperparameter), [{"run_id": run_id, **setting} for setting in settings])
-    if words := sorted({clean(tag) for tag in tags}):
-        session.execute(insert(Tag), [{"run_id": run_id, "tag": word} for word in words])
-    _insert_event(session, run_id, "created", str(row.get("command") or "created"))
-    return run_id
-
-
 def _checkpoint_row(run_id: str, *, step: int, path: str, size: int, sha256: str) -> dict[str, Any]:
     return {"run_id": run_id, "step": step, "path": path, "bytes": size, "sha256": sha256, "created_at": now()}
-
-
-def _insert_event(
-    session: Session,
-    run_id: str,
-    kind: str,
-    message: str,
-    step: int | None = None,
-    data: dict[str, Any] | None = None,
-) -> None:
-    row = {"run_id": run_id, "created_at": now(), "step": step, "kind": kind, "message": clean(message)}
-    session.execute(insert(Event).values(**row, data=encode_json(data)))
-
-
-def _encode_run(values: Mapping[str, Any]) -> dict[str, Any]:
-    row = {name: clean(value) if isinstance(value, str) else value for name, value in values.items()}
-    versions = row.get("versions")
-    if isinstance(versions, dict):
-        row["versions"] = encode_json(versions)
-    return row
-
-
-def _named(row: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    return {name: row[name] for name in names}

@@ -10,14 +10,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import select, text
+from sqlalchemy import insert, select, text
 
 from store import runs
-from store._values import decode_setting, encode_setting, join_number, split_number
+from store._values import decode_setting, encode_setting, join_number, now, split_number
 from store.errors import AmbiguousRun, RunBusy, RunNotFound
 from store.liveness import dead_runs, status_expression
 from store.locks import RunLock
-from store.models import Base, Run
+from store.models import Base, Run, Sweep, SweepRun
 from store.recorder import Recorder
 
 LONG_AGO = (datetime.now(UTC) - timedelta(seconds=90)).isoformat().replace("+00:00", "Z")
@@ -231,6 +231,9 @@ def fill(database, run_id):
         session.execute(text("INSERT INTO episode VALUES (:id, 0, 1, 1.0, NULL, 1, 1.0, 1, 0)"), {"id": run_id})
         session.execute(text("INSERT INTO evaluation VALUES (:id, 1, 'mean', 0, 1.0, NULL, 1)"), {"id": run_id})
         session.execute(text("INSERT INTO metric VALUES (:id, 'loss', 1, 1.0, NULL)"), {"id": run_id})
+        sweep = {"id": run_id, "name": run_id, "definition": "{}", "created_at": now()}
+        session.execute(insert(Sweep).values(**sweep))
+        session.execute(insert(SweepRun).values(sweep_id=run_id, run_id=run_id, position=0))
     folder = database.run_folder(run_id) / "c"
     folder.mkdir(parents=True)
     (folder / "state").write_text("x")
