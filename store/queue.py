@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from store import sweeps, workers
 from store._insertion import event_row
 from store._values import clean, now
-from store.models import Checkpoint, Event, Run, Sweep, SweepRun, Worker
+from store.models import Checkpoint, Episode, Evaluation, Event, Metric, Run, Sweep, SweepRun, Worker
 from store.session import Database
 
 ATTEMPTS = 3
@@ -81,6 +81,14 @@ def crashed(db: Database, run_id: str, worker_id: str, reason: str, *, since: in
         return "failed"
 
 
+def start_over(db: Database, run_id: str) -> None:
+    """Forget what earlier attempts at a run recorded, which is about to be trained from its beginning."""
+    with db.transaction() as session:
+        for model in (Episode, Evaluation, Metric):
+            session.execute(delete(model).where(model.run_id == run_id))
+        session.execute(update(Run).where(Run.id == run_id).values(step=0, wall_time=0.0, started_at=None))
+
+
 def checkpoint_step(db: Database, run_id: str) -> int:
     """The step of the run's newest checkpoint; 0 without one."""
     with db.connect() as session:
@@ -88,7 +96,7 @@ def checkpoint_step(db: Database, run_id: str) -> int:
 
 
 def progress(db: Database, worker_id: str, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Of these runs those that this worker has: id -> `status`, `step`, `reason`, and whether an active sweep `wants` it."""
+    """Of these runs those that this worker has: id -> `status`, `step`, `reason`, and `wants`: an active sweep does."""
     active = select(SweepRun.run_id).join(Sweep, Sweep.id == SweepRun.sweep_id)
     active = active.where(SweepRun.run_id == Run.id, Sweep.state == "active").correlate(Run)
     query = select(Run.id, Run.status, Run.step, Run.reason, active.exists().label("wants"))

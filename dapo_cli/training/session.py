@@ -23,8 +23,8 @@ from dapo_cli.training.execution import Execution
 from dapo_cli.training.live import display
 from dapo_cli.training.loop import Diverged, Loop, StoppedBySignal
 from dapo_cli.training.signals import Stop
-from store import runs
-from store.errors import CannotWrite, StoreError
+from store import queue, runs
+from store.errors import CannotWrite, RunBusy, StoreError
 from store.locks import RunLock
 from store.recorder import Recorder
 from store.session import Database
@@ -77,11 +77,47 @@ def resume(location: str, prefix: str, modules: Sequence[str] = ()) -> str:
         run = _resumable(db, run_id)
         config = configuration.restore(run, runs.hyperparameters(db, run_id))
     envs.require_permission(config.settings.env, modules)
+    _go_on(location, run, config)
+    return run_id
+
+
+def claimed(location: str, run_id: str, worker_id: str, modules: Sequence[str] = ()) -> None:
+    """Trains a run of the queue that this worker has claimed, from its newest checkpoint if it has one.
+
+    Otherwise like `start` and `resume`. RunBusy if the run is no longer the worker's.
+    """
+    with Database.read(location) as db:
+        run = extension.trained_here(db, run_id)
+        config = configuration.restore(run, runs.hyperparameters(db, run_id))
+        has_checkpoint = bool(runs.checkpoints(db, run_id))
+    envs.require_permission(config.settings.env, modules)
+    if has_checkpoint:
+        _go_on(location, run, config, worker_id)
+        return
+    with ExitStack() as stack:
+        execution, remark = Execution.decide(config)
+        trainee = _make(stack, config, execution)
+        db = stack.enter_context(Database.write(location))
+        _lock(stack, db, run_id)
+        _check_claim(db, run_id, worker_id)
+        made = provenance.of_process()
+        del made["command"]  # it stays the sweep's
+        queue.start_over(db, run_id)  # what came of an attempt without a checkpoint, perhaps on another machine
+        runs.set_status(db, run_id, "running", **made, **execution.as_dict())
+        checkpoints, recorder = Checkpoints(db, run_id), Recorder(db, run_id)
+        _train(stack, db, run_id, trainee, checkpoints, recorder, [remark] if remark else [])
+
+
+def _go_on(location: str, run: Mapping[str, Any], config: RunConfig, worker_id: str | None = None) -> None:
+    """Trains a run on from its newest usable checkpoint, in the way that it was trained before."""
+    run_id = str(run["id"])
     with ExitStack() as stack:
         execution = Execution.pinned(run, config)
         trainee = _make(stack, config, execution)
         db = stack.enter_context(Database.write(location))
         _lock(stack, db, run_id)
+        if worker_id is not None:
+            _check_claim(db, run_id, worker_id)
         if runs.get(db, run_id)["status"] == "completed":  # by another process, since
             raise BadInput(f"run {run_id} is completed: there is nothing to resume")
         checkpoints = Checkpoints(db, run_id)
@@ -93,7 +129,11 @@ def resume(location: str, prefix: str, modules: Sequence[str] = ()) -> str:
         before = loaded.fingerprint if loaded else provenance.fingerprint_of(run)
         reasons = _differences(before, provenance.fingerprint(execution.as_dict()))
         _train(stack, db, run_id, trainee, checkpoints, recorder, complaints, loaded, reasons)
-    return run_id
+
+
+def _check_claim(db: Database, run_id: str, worker_id: str) -> None:
+    if not queue.still_claimed(db, run_id, worker_id):
+        raise RunBusy(f"run {run_id} was taken over by another worker")
 
 
 def extend(plan: extension.Plan, location: str) -> str:
@@ -120,9 +160,13 @@ def extend(plan: extension.Plan, location: str) -> str:
 
 def _resumable(db: Database, run_id: str) -> dict[str, Any]:
     run = extension.trained_here(db, run_id)
+    name = runs.shorten(db)[run_id]
     if run["status"] == "completed":
-        name = runs.shorten(db)[run_id]
         raise BadInput(f"run {name} is completed: to train it further, use: dapo train --from {name} --steps N")
+    if run["status"] == "queued":
+        raise BadInput(f"run {name} waits in the queue: train what waits there with: dapo worker")
+    if run["started_at"] is None:
+        raise BadInput(f"run {name} was cancelled before it began: queue it again with: dapo sweep retry NAME")
     return run
 
 
