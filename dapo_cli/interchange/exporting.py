@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dapo_cli.errors import BadInput
+from dapo_cli.files import new_folder
 from dapo_cli.interchange import event_export, table_files
 from store import streaming
 
@@ -36,7 +33,7 @@ def export(database: Database, runs: Sequence[Record], format_: str, out: Path) 
 
     Raises BadInput where that is impossible, and leaves nothing behind then.
     """
-    with _new_folder(out) as folder:
+    with new_folder(out) as folder:
         if format_ == TENSORBOARD:
             event_export.write(folder, database, runs)
             return
@@ -48,20 +45,3 @@ def export(database: Database, runs: Sequence[Record], format_: str, out: Path) 
             for name, table in TABLES.items():
                 rows = streaming.rows(session, table, ids)
                 write(folder / f"{name}.{format_}", streaming.columns(table), rows)
-
-
-@contextmanager
-def _new_folder(out: Path) -> Iterator[Path]:
-    """A folder beside `out` that takes its name if the body succeeds, and is deleted if it fails."""
-    place = out.resolve()
-    aside = place.with_name(f".{place.name}.{os.getpid()}")
-    try:
-        if place.exists() and not (place.is_dir() and not any(place.iterdir())):
-            raise BadInput(f"{out} exists already: name a new folder with --out")
-        aside.mkdir()
-        yield aside
-        aside.rename(place)
-    except OSError as error:
-        raise BadInput(f"cannot write {out} ({error.strerror}): name another with --out") from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)

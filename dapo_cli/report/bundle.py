@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import shlex
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from dapo_cli.analysis.selection import Record, matching
 from dapo_cli.console import visible
 from dapo_cli.display import duration_text, steps_text
 from dapo_cli.errors import BadInput
+from dapo_cli.files import new_folder
 from dapo_cli.report import page, reproduction
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def write(database: Database, request: Request, out: Path, *, title: str | None 
     if not runs:
         raise BadInput("no run to bundle: see what there is with dapo runs")
     references = Path(request.references).absolute() if request.references else None
-    with _new_folder(out) as folder:
+    with new_folder(out) as folder:
         ids = [run["id"] for run in runs]
         subset.copy(database, ids, folder / DATABASE, selection=request.choice.frozen, files=files)
         if references:
@@ -151,20 +151,3 @@ def _commit(run: Record) -> str:
 def _told(run: Record) -> str:
     more = f", from run {run['parent']}" if run["parent"] else ""
     return f"run {run['id']}, {run['status']}{more}{' (approximate)' if run['exactness'] != 'exact' else ''}"
-
-
-@contextlib.contextmanager
-def _new_folder(out: Path) -> Iterator[Path]:
-    """A folder beside `out` that takes its name if the body succeeds, and is deleted if it fails."""
-    place = out.absolute()
-    aside = place.with_name(f".{place.name}.{os.getpid()}")
-    try:
-        if place.is_symlink() or (place.exists() and not (place.is_dir() and not any(place.iterdir()))):
-            raise BadInput(f"{out} exists already: name a new or an empty folder")
-        aside.mkdir()
-        yield aside
-        aside.rename(place)
-    except OSError as error:
-        raise BadInput(f"cannot write {out} ({error.strerror or error}): name another folder") from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import shutil
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -19,6 +17,7 @@ from algorithms._networks import LAYER_NORM_EPS
 from algorithms._policies import LOG_STD_MAX, LOG_STD_MIN
 from algorithms._standardised import LARGEST_INPUT, Standardised
 from dapo_cli.errors import BadInput
+from dapo_cli.files import aside
 from dapo_cli.training.actions import BoxActions
 from dapo_cli.training.trained import Trained
 
@@ -152,20 +151,11 @@ def write_folder(folder: Path, files: dict[str, bytes], *, force: bool) -> None:
         others = {path.name for path in place.iterdir()} - {WEIGHTS, MODEL, CARD} if place.is_dir() else {"no folder"}
         if others:
             raise BadInput(f"{folder} is not only an exported policy ({min(others)}): name another with --out")
-    aside, old = (place.with_name(f".{place.name}.{os.getpid()}.{word}") for word in ("new", "old"))
     try:
-        try:
-            aside.mkdir()
+        with aside(place) as new:
+            new.mkdir()
             for name, content in files.items():
-                (aside / name).write_bytes(content)
-            if place.exists():
-                place.rename(old)
-            aside.rename(place)
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
-            if old.exists() and not place.exists():
-                old.rename(place)
-            shutil.rmtree(old, ignore_errors=True)
+                (new / name).write_bytes(content)
     except OSError as error:
         raise BadInput(f"cannot write {folder} ({error.strerror}): name another with --out") from error
 

@@ -12,7 +12,7 @@ from dapo_cli.errors import BadInput, DapoError
 from dapo_cli.training import provenance
 from dapo_cli.training.evaluation import Played, evaluate
 from dapo_cli.training.trained import Trained
-from dapo_cli.training.video import Film
+from dapo_cli.training.video import filming
 
 SAMPLING = 13  # stream of the random numbers of sampled actions; those of learner and loop are 0 to 3 and 10 to 12
 
@@ -41,7 +41,7 @@ def play(
     own = trained.config.settings.seed if seed is None else seed
     generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence([own, SAMPLING, trained.step])))
     with ExitStack() as stack:
-        film = stack.enter_context(Film(video, trained.environment)) if video else None
+        film = stack.enter_context(filming(video, trained.environment)) if video else None
 
         def watch(number: int) -> None:
             if film and number == 0:

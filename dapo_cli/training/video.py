@@ -7,9 +7,10 @@ import re
 import subprocess
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dapo_cli.errors import BadInput
+from dapo_cli.files import aside
 from dapo_cli.training.envs import Environment
 
 GIF_LEAST = 2  # hundredths of a second that a browser shows a frame of a .gif
@@ -86,12 +88,10 @@ WRITERS: dict[str, type[Mp4 | Gif]] = {".mp4": Mp4, ".gif": Gif}
 
 
 class Film:
-    """While entered, `take` adds what the environment shows; the file appears, whole, when all went well."""
+    """What an environment shows, frame by frame."""
 
-    def __init__(self, path: Path, environment: Environment) -> None:
-        self._path, self._environment = path.resolve(), environment
-        self._aside = self._path.with_name(f".{self._path.name}.{os.getpid()}")
-        self._writer: Writer = WRITERS[path.suffix.lower()](self._aside, environment.frames_per_second)
+    def __init__(self, writer: Writer, environment: Environment) -> None:
+        self._writer, self._environment = writer, environment
 
     def take(self) -> None:
         """Raises BadInput if the environment cannot be drawn here."""
@@ -109,18 +109,14 @@ class Film:
             )
         self._writer.add(frame)
 
-    def __enter__(self) -> Film:
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        try:
-            if kind is None:
-                self._writer.close()
-                self._aside.replace(self._path)
-        finally:
-            self._aside.unlink(missing_ok=True)
+@contextmanager
+def filming(path: Path, environment: Environment) -> Iterator[Film]:
+    """A film of what the body takes; the file appears, whole, if the body succeeds."""
+    with aside(path.resolve()) as place:
+        writer = WRITERS[path.suffix.lower()](place, environment.frames_per_second)
+        yield Film(writer, environment)
+        writer.close()
 
 
 def prepare(path: Path) -> None:
