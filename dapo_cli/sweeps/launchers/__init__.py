@@ -1,0 +1,84 @@
+"""Starting workers, here and on other machines: a launcher is handed command lines, and knows nothing of runs.
+
+What every launcher starts is `dapo worker --db … --sweep … --jobs …`. It may be killed at any moment: what it was at
+work on stays in the queue, and goes on from its last checkpoint under another worker.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from dapo_cli.errors import BadInput, did_you_mean
+from store.session import Database
+
+LAUNCHERS = ("local", "ray", "slurm")
+
+
+class Request(NamedTuple):
+    """Workers that are asked for: how many, with what, for which queue."""
+
+    location: str  # the database, as the user names it
+    sweep: str | None = None  # its name; None: whatever is in the queue
+    count: int | None = None  # workers; None: as many as the launcher finds room for
+    jobs: int = 1  # runs that each trains at once
+    cpus: float = 1.0  # for each run
+    gpus: float = 0.0  # for each run
+    address: str | None = None  # of a Ray cluster; None: RAY_ADDRESS
+    slurm: tuple[str, ...] = ()  # options of sbatch, each NAME=VALUE
+
+
+class Command(NamedTuple):
+    """What starts one worker: `python -P -m dapo_cli` with these arguments, and variables over its environment."""
+
+    arguments: tuple[str, ...]
+    environment: Mapping[str, str]
+
+
+def command(request: Request) -> Command:
+    """The command of each of these workers, the same in whatever folder it starts. StoreError for a bad location.
+
+    A server is named by DAPO_DB, not by an option: its URL may hold a password, and everybody can read command lines.
+    """
+    database = Database(request.location, writable=False)
+    arguments, environment = ["worker"], {}
+    if database.path is not None:
+        arguments += ["--db", str(database.path.resolve())]
+    else:
+        url = database.url.update_query_dict({"files": str(database.files.resolve())})
+        environment["DAPO_DB"] = url.render_as_string(hide_password=False)
+    if request.sweep is not None:
+        arguments += ["--sweep", request.sweep]
+    return Command((*arguments, "--jobs", str(request.jobs)), environment)
+
+
+def on_the_path(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a worker: this process's own, and over it these variables."""
+    return {**os.environ, **environment}
+
+
+def launch(name: str, request: Request, *, dry_run: bool = False) -> None:
+    """Start workers with the launcher of that name, and wait for them where they live no longer than this process.
+
+    With `dry_run`, print what would be started. Raises BadInput (also for a package that is not installed), StoreError,
+    Interrupted (the workers were stopped; their runs are back in the queue), RunFailed (a worker ended with an error).
+    """
+    if name not in LAUNCHERS:
+        raise BadInput(f"no launcher '{name}': {did_you_mean(name, LAUNCHERS)}")
+    if request.slurm and name != "slurm":
+        raise BadInput("--slurm is for --launcher slurm")
+    if request.address is not None and name != "ray":
+        raise BadInput("--address is for --launcher ray")
+    if name == "local":
+        from dapo_cli.sweeps.launchers import local
+
+        local.launch(request, dry_run=dry_run)
+    elif name == "ray":
+        from dapo_cli.sweeps.launchers import ray
+
+        ray.launch(request, dry_run=dry_run)
+    else:
+        from dapo_cli.sweeps.launchers import slurm
+
+        slurm.launch(request, dry_run=dry_run)
