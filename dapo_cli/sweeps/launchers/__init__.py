@@ -21,7 +21,7 @@ class Request(NamedTuple):
 
     location: str  # the database, as the user names it
     sweep: str | None = None  # its name; None: whatever is in the queue
-    count: int | None = None  # workers; None: as many as the launcher finds room for
+    workers: int | None = None  # None: as many as the launcher finds room for
     jobs: int = 1  # runs that each trains at once
     cpus: float = 1.0  # for each run
     gpus: float = 0.0  # for each run

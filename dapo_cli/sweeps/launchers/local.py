@@ -23,7 +23,7 @@ def launch(request: Request, *, dry_run: bool = False) -> None:
     """
     command = launchers.command(request)
     arguments = [sys.executable, "-P", "-m", "dapo_cli", *command.arguments]
-    count = request.count or 1
+    count = request.workers or 1
     if dry_run:
         for _ in range(count):
             console.write(shlex.join(arguments))

@@ -44,8 +44,8 @@ def launch(request: Request, *, dry_run: bool = False) -> None:
         )
     if dry_run:
         each = f"{request.cpus * request.jobs:g} CPUs and {request.gpus * request.jobs:g} GPUs"
-        count = "as many workers as there is room for" if request.count is None else f"{request.count} workers"
-        console.write(f"on {address}: {count}, each with {each}")
+        size = "as many workers as there is room for" if request.workers is None else f"{request.workers} workers"
+        console.write(f"on {address}: {size}, each with {each}")
         console.write(shlex.join(["python", "-P", "-m", "dapo_cli", *command.arguments]))
         return
     # Read when Ray is imported: no reports about its use.
@@ -120,10 +120,10 @@ def _room(ray: Any, request: Request) -> int:
             room += int(min(places, default=1))
     if room == 0:
         text = f"no node of the Ray cluster has {cpus:g} CPUs and {gpus:g} GPUs, which each worker needs"
-        if request.count is None:
+        if request.workers is None:
             raise BadInput(f"{text}: lower --cpus, --gpus or --jobs, or say --workers N to wait for such a node")
         console.warning(f"{text}: waiting for one")
-    return request.count or room
+    return request.workers or room
 
 
 def _refuse_file_on_many_hosts(ray: Any, request: Request) -> None:

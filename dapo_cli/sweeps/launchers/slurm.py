@@ -23,7 +23,7 @@ from dapo_cli.sweeps.launchers import Request
 from store.session import Database
 
 if TYPE_CHECKING:
-    from submitit import DelayedSubmission
+    from submitit.helpers import DelayedSubmission
 
 DEFAULT_MINUTES = 24 * 60  # of a job; then it is requeued
 STOPPING = 120  # seconds before the end of a job at which Slurm tells its workers
@@ -87,14 +87,14 @@ class Submission(NamedTuple):
     """An array of workers before it is submitted."""
 
     worker: Worker
-    count: int
+    workers: int
     folder: Path  # of logs; must be shared with the nodes
     parameters: dict[str, Any]  # of submitit's SlurmExecutor.update_parameters
 
 
 def plan(request: Request) -> Submission:
     """What to submit. Raises BadInput for a bad option of sbatch."""
-    if request.count is None:
+    if request.workers is None:
         raise BadInput("--launcher slurm needs --workers N: the size of the job array")
     command = launchers.command(request)
     database = Database(request.location, writable=False)
@@ -108,7 +108,7 @@ def plan(request: Request) -> Submission:
         "signal_delay_s": STOPPING,
         "wckey": None,
         "additional_parameters": {"requeue": True},
-        "array_parallelism": request.count,
+        "array_parallelism": request.workers,
     }
     if request.gpus:
         parameters["gpus_per_node"] = max(1, round(request.gpus * request.jobs))
@@ -118,7 +118,7 @@ def plan(request: Request) -> Submission:
     if "job-name" in typed:
         parameters["job_name"] = typed.pop("job-name")
     parameters["additional_parameters"] |= typed
-    return Submission(Worker(command.arguments, command.environment), request.count, folder, parameters)
+    return Submission(Worker(command.arguments, command.environment), request.workers, folder, parameters)
 
 
 def launch(request: Request, *, dry_run: bool = False) -> None:
@@ -136,7 +136,7 @@ def launch(request: Request, *, dry_run: bool = False) -> None:
         console.write(script(submission))
         return
     database = Database(request.location, writable=False)
-    if database.path is not None and submission.count > 1:
+    if database.path is not None and submission.workers > 1:
         console.warning(
             f"{database.location} is a file: unless every worker runs on one and the same machine, "
             "name a PostgreSQL database with --db, or train shards (docs/cluster.md)"
@@ -151,7 +151,7 @@ def launch(request: Request, *, dry_run: bool = False) -> None:
     except OSError as error:
         raise BadInput(f"cannot submit from {submission.folder}: {error.strerror or error}") from error
     first = str(jobs[0].job_id).partition("_")[0]
-    console.write(f"job {first}: {submission.count} workers; their logs are in {submission.folder}")
+    console.write(f"job {first}: {submission.workers} workers; their logs are in {submission.folder}")
     console.info(f"watch it with: squeue -j {first}, dapo sweep status --watch; end it with: scancel {first}")
 
 
@@ -159,7 +159,7 @@ def submit(executor: Any, submission: Submission) -> list[Any]:
     """The jobs of these workers, submitted to an executor of submitit's as one array."""
     executor.update_parameters(**submission.parameters)
     with executor.batch():
-        return [executor.submit(submission.worker) for _ in range(submission.count)]
+        return [executor.submit(submission.worker) for _ in range(submission.workers)]
 
 
 def script(submission: Submission) -> str:
@@ -173,8 +173,8 @@ def script(submission: Submission) -> str:
 
     printer = Printer(submission.folder, python=_PYTHON)
     printer.update_parameters(**submission.parameters)
-    if submission.count > 1:
-        printer.parameters["map_count"] = submission.count  # as the executor does for a batch
+    if submission.workers > 1:
+        printer.parameters["map_count"] = submission.workers  # as the executor does for a batch
     # The two methods that make the text are those that submitit's plugins implement.
     return str(printer._make_submission_file_text(printer._submitit_command_str, ""))
 
