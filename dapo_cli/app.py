@@ -30,6 +30,8 @@ COMMANDS = Path(__file__).parent / "commands"
 FIRST = (
     "train",
     "resume",
+    "sweep",
+    "reproduce",
     "evaluate",
     "export-policy",
     "algos",
@@ -133,7 +135,10 @@ def _load(name: str) -> Any:
         command.name = name
     else:
         command = _command(member, name)
-    for leaf in getattr(command, "commands", {"": command}).values():
+    leaves = list(getattr(command, "commands", {"": command}).values())
+    if getattr(command, "invoke_without_command", False):  # a group that is a command itself, such as `dapo sweep`
+        leaves.append(command)
+    for leaf in leaves:
         leaf.params += _command(_verbosity, "").params
     return command
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dapo_cli import config as configuration
 from dapo_cli.config import RunConfig
@@ -122,13 +122,9 @@ def _refuse_equal(configs: Sequence[RunConfig]) -> None:
     """Raise BadInput where two configurations compute the same, however they are written."""
     seen: dict[str, RunConfig] = {}
     for config in configs:
-        key = repr(sorted((name, _plain(value)) for name, value in judged(config).items() if name != "seed"))
+        key = configuration.identity(config)
         if key in seen:
             names = [name for name in varying(configs) if name in config.origins]
             said = label(config, names)
             raise BadInput(f"the sweep has {said} twice: take one out, such as a value that means the same as another")
         seen[key] = config
-
-
-def _plain(value: Any) -> Any:
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value

@@ -161,7 +161,7 @@ def test_an_excluded_combination_may_be_impossible(expand: Expand) -> None:
         ),
         (HEAD + "seeds = 3", "is not valid TOML"),
         (HEAD.replace("seeds = 2", "seeds = 100_000") + "gamma = [0.9, 0.8]", "more than 100000 runs"),
-        (HEAD + "".join(f"{name} = {list(range(1, 99))}\n" for name in ("eval_every", "log_every", "threads")), "more than"),
+        (HEAD + "".join(f"{name} = {list(range(1, 99))}\n" for name in ("eval_every", "log_every", "threads")), "more"),
     ],
 )  # fmt: skip
 def test_a_sweep_that_makes_no_sense_is_one_line(expand: Expand, text: str, complaint: str) -> None:

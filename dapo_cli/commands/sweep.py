@@ -1,0 +1,184 @@
+"""Train a grid of runs: from a file or from options, resumable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dapo_cli import completion, console
+from dapo_cli.errors import BadInput
+from dapo_cli.options import Db, Json, whole_number
+
+if TYPE_CHECKING:
+    from dapo_cli.sweeps.definition import Definition
+
+Algo = Annotated[
+    str | None,
+    typer.Option(metavar="ALGO,…", help="Algorithms, separated by commas.", autocompletion=completion.algorithms),
+]
+Env = Annotated[
+    str | None,
+    typer.Option(metavar="ENV,…", help="Gymnasium environments.", autocompletion=completion.environments),
+]
+Seeds = Annotated[
+    str | None, typer.Option(metavar="N|LIST", help="Seeds: 5 for 0 to 4, or a list such as 0-4,7 [default: 5].")
+]
+Steps = Annotated[
+    int | None, typer.Option(metavar="N", parser=whole_number, help="Environment steps of each run [default: 1e6].")
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="[ALGO.]KEY=VALUE,…", help="Values of a setting, such as dapo-kl.beta=0.1,0.5. Repeatable."
+    ),
+]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option(metavar="FILTER", help='Leave out matching runs, such as "beta > 0.5 and m = 1". Repeatable.'),
+]
+Name = Annotated[str | None, typer.Option(metavar="NAME", help="The sweep's name, by which it is found again.")]
+Preset = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Hyperparameters by name.", autocompletion=completion.presets)
+]
+Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="TAG", help="A word for every run. Repeatable.")]
+Note = Annotated[str | None, typer.Option(metavar="TEXT", help="A remark, kept with every run.")]
+Tuning = Annotated[
+    bool | None,
+    typer.Option("--tuning/--reporting", help="Runs to choose hyperparameters by, or to report [default: to report]."),
+]
+Jobs = Annotated[
+    int | None, typer.Option(metavar="N", min=1, max=4096, help="Runs side by side [default: one for each core].")
+]
+Enqueue = Annotated[bool, typer.Option("--enqueue", help="Only fill the queue; dapo worker works it off.")]
+Again = Annotated[bool, typer.Option("--again", help="Train also what other sweeps have trained already.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the runs, their time and their space; write nothing.")]
+
+sweep = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@sweep.callback(invoke_without_command=True)
+def create(
+    context: typer.Context,
+    algo: Algo = None,
+    env: Env = None,
+    seeds: Seeds = None,
+    steps: Steps = None,
+    assignments: Set = None,
+    exclude: Exclude = None,
+    name: Name = None,
+    preset: Preset = None,
+    tags: Tags = None,
+    note: Note = None,
+    tuning: Tuning = None,
+    jobs: Jobs = None,
+    enqueue: Enqueue = False,
+    again: Again = False,
+    dry_run: DryRun = False,
+    db: Db = None,
+    as_json: Json = False,
+) -> None:
+    """Train a grid of runs: every algorithm in every environment with every value and every seed.
+
+    The runs wait in a queue in the database, and this command works it off; stopped and typed again, it goes on where
+    it was. Enlarged, it adds the new runs only. What has been trained already, by whatever sweep, is not trained again.
+    """
+    if context.invoked_subcommand:
+        given = [key for key, value in context.params.items() if value]
+        if given:
+            raise BadInput(
+                f"write options after {context.invoked_subcommand}: dapo sweep {context.invoked_subcommand} …"
+            )
+        return
+    if not any(value for key, value in context.params.items() if key != "db"):
+        console.write(context.get_help())
+        return
+    from dapo_cli.sweeps import definition
+
+    named: dict[str, Any] = {"seeds": seeds, "steps": steps, "name": name, "preset": preset, "note": note}
+    lists: dict[str, Any] = {"assignments": assignments or (), "exclude": exclude or (), "tags": tags or ()}
+    typed = definition.typed_layer(algo=algo, env=env, tuning=tuning, **named, **lists)
+    _do(definition.from_command_line(typed), db, jobs, enqueue, again, dry_run, as_json)
+
+
+@sweep.command("run")
+def run(
+    file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="The sweep's definition (docs/sweeps.md).")],
+    algo: Algo = None,
+    env: Env = None,
+    seeds: Seeds = None,
+    steps: Steps = None,
+    assignments: Set = None,
+    exclude: Exclude = None,
+    name: Name = None,
+    preset: Preset = None,
+    tags: Tags = None,
+    note: Note = None,
+    tuning: Tuning = None,
+    jobs: Jobs = None,
+    enqueue: Enqueue = False,
+    again: Again = False,
+    dry_run: DryRun = False,
+    db: Db = None,
+    as_json: Json = False,
+) -> None:
+    """Train the sweep that a file defines. Options stand in place of what the file says."""
+    from dapo_cli.sweeps import definition
+
+    named: dict[str, Any] = {"seeds": seeds, "steps": steps, "name": name, "preset": preset, "note": note}
+    lists: dict[str, Any] = {"assignments": assignments or (), "exclude": exclude or (), "tags": tags or ()}
+    typed = definition.typed_layer(algo=algo, env=env, tuning=tuning, **named, **lists)
+    _do(definition.read(file, typed), db, jobs, enqueue, again, dry_run, as_json)
+
+
+def _do(
+    definition: Definition, db: str | None, jobs: int | None, enqueue: bool, again: bool, dry_run: bool, as_json: bool
+) -> None:
+    """Print the plan, or put it into the queue and work that off."""
+    from dapo_cli.project_file import database_location
+    from dapo_cli.sweeps import plan as planning
+
+    location = database_location(db)
+    if dry_run:
+        print_plan(planning.make(location, definition), location, jobs or cores(), as_json)
+        return
+    plan, queued = planning.enqueue(location, definition, again=again)
+    say_queued(plan, queued)
+    if enqueue:
+        if as_json:
+            console.print_json({"sweep": plan.definition.name, "runs": queued.runs, "added": queued.added})
+        return
+    raise BadInput("nobody works yet")
+
+
+def print_plan(plan: Any, location: str, jobs: int, as_json: bool) -> None:
+    """What --dry-run prints."""
+    from dapo_cli.sweeps import preview
+    from dapo_cli.sweeps.estimate import estimate, measure
+
+    measured = measure(location, plan.configs)
+    guess = estimate(measured, plan.waiting, jobs)
+    if as_json:
+        console.print_json(preview.record(plan, guess, jobs))
+        return
+    header, rows = preview.table(preview.groups(plan, measured))
+    console.print_table(header, rows, right=("each",))
+    for line in preview.closing(plan, guess, jobs):
+        console.info(line)
+
+
+def say_queued(plan: Any, queued: Any) -> None:
+    """One line on what became of the sweep's runs."""
+    parts = {"new": queued.added, "shared with other sweeps": queued.shared, "known": queued.known}
+    words = ", ".join(f"{len(ids)} {what}" for what, ids in parts.items() if ids)
+    console.info(f"sweep {plan.definition.name}: {len(plan.configs)} runs ({words})")
+    if plan.gone:
+        console.info(f"{len(plan.gone)} runs of the sweep, which it no longer names, stay in it")
+
+
+def cores() -> int:
+    """The processor cores that this process may use."""
+    import os
+
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
