@@ -38,20 +38,26 @@ class Enqueued(NamedTuple):
 
 
 def enqueue(
-    db: Database, name: str, definition: Mapping[str, Any], wanted: Sequence[NewRun], *, again: bool = False
+    db: Database,
+    name: str,
+    definition: Mapping[str, Any],
+    wanted: Sequence[NewRun],
+    *,
+    again: bool = False,
+    new_id: str | None = None,
 ) -> Enqueued:
     """Make the sweep, or enlarge the one of that name, in one transaction. The definition replaces the older one.
 
     A wanted run whose configuration the database has already, for the same purpose (kind), is not made anew: the sweep
     shares it, and if it was interrupted or cancelled it is queued again. With `again` only runs of this sweep count as
     had. `wanted` is as for `store.runs.create`; the status is set here. Runs of the sweep that are no longer wanted
-    stay; a cancelled sweep is active again.
+    stay; a cancelled sweep is active again. `new_id`: of the sweep, if it is made, so that shards of it have the same.
     """
     added: list[NewRun] = []
     shared, known = [], []
     with db.transaction(durable=True) as session:
         configurations.fill(session)
-        sweep_id, links = _open(session, clean(name), definition)
+        sweep_id, links = _open(session, clean(name), definition, new_id or new_run_id())
         on_record = _on_record(session, sweep_id if again else None)
         places: list[str] = []
         for new in wanted:
@@ -163,12 +169,12 @@ def _of(sweep_id: str) -> Any:
     return select(SweepRun.run_id).where(SweepRun.sweep_id == sweep_id)
 
 
-def _open(session: Session, name: str, definition: Mapping[str, Any]) -> tuple[str, dict[str, int]]:
+def _open(session: Session, name: str, definition: Mapping[str, Any], new_id: str) -> tuple[str, dict[str, int]]:
     """The sweep's id and its links (run id -> position); made if there is none of that name."""
     text = encode_json(dict(definition)) or "{}"
     held = session.scalar(select(Sweep).where(Sweep.name == name).with_for_update())
     if held is None:
-        row = {"id": new_run_id(), "name": name, "definition": text, "created_at": now(), "state": "active"}
+        row = {"id": new_id, "name": name, "definition": text, "created_at": now(), "state": "active"}
         session.execute(insert(Sweep).values(row))
         return row["id"], {}
     state = "active" if held.state == "cancelled" else held.state
