@@ -81,6 +81,13 @@ def crashed(db: Database, run_id: str, worker_id: str, reason: str, *, since: in
         return "failed"
 
 
+def sweeps_of(db: Database, run_id: str) -> set[str]:
+    """The names of the sweeps to which a run belongs."""
+    query = select(Sweep.name).join(SweepRun, SweepRun.sweep_id == Sweep.id).where(SweepRun.run_id == run_id)
+    with db.connect() as session:
+        return set(session.scalars(query))
+
+
 def start_over(db: Database, run_id: str) -> None:
     """Forget what earlier attempts at a run recorded, which is about to be trained from its beginning."""
     with db.transaction() as session:

@@ -15,6 +15,7 @@ from store import configurations
 from store._insertion import NewRun, event_row, insert_runs, new_run_id
 from store._values import clean, decode_json, encode_json, now
 from store.errors import SweepNotFound
+from store.liveness import dead_runs, status_expression
 from store.models import SWEEP_STATES, Event, Run, Sweep, SweepRun
 from store.session import Database
 
@@ -114,6 +115,20 @@ def listing(db: Database) -> list[dict[str, Any]]:
     with db.connect() as session:
         rows = session.execute(select(Sweep.__table__).order_by(Sweep.created_at, Sweep.id)).mappings()
         return [{**row, "definition": decode_json(row["definition"]) or {}} for row in rows]
+
+
+def progress(db: Database, sweep_id: str) -> list[dict[str, Any]]:
+    """How far the sweep's runs are, in its order: `id`, `algo`, `env`, `seed`, `status`, `step`, `steps`, `wall_time`.
+
+    The status is the effective one; a run that a worker has and that has not begun is "queued".
+    """
+    dead = dead_runs(db)
+    columns = (Run.id, Run.algo, Run.env, Run.seed, Run.step, Run.steps, Run.wall_time)
+    query = select(*columns, status_expression(dead).label("status"))
+    query = query.join(SweepRun, SweepRun.run_id == Run.id).where(SweepRun.sweep_id == sweep_id)
+    with db.connect() as session:
+        rows = session.execute(query.order_by(SweepRun.position, Run.id)).mappings()
+        return [dict(row) for row in rows]
 
 
 def members(sweep_id: str) -> ColumnElement[bool]:
