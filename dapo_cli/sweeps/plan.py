@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 from dapo_cli.config import RunConfig, identity
 from dapo_cli.errors import BadInput
-from dapo_cli.sweeps import grid
+from dapo_cli.sweeps import grid, shards
 from dapo_cli.sweeps.definition import Definition
+from dapo_cli.sweeps.shards import Shard
 from store import runs, sweeps
 from store._insertion import NewRun
 from store.errors import SweepNotFound
@@ -51,19 +52,21 @@ def new_run(config: RunConfig, provenance: Row | None = None) -> NewRun:
     return NewRun(row, config.rows(), config.tags)
 
 
-def make(location: str, definition: Definition) -> Plan:
-    """The runs of a definition beside those in the database, which need not exist and is only read.
+def make(location: str, definition: Definition, shard: Shard | None = None) -> Plan:
+    """The runs of a definition (or shard) beside those in the database, which need not exist and is only read.
 
     Raises BadInput for a definition that cannot be, or that another sweep of its name contradicts.
     """
-    configs = grid.expand(definition)
+    configs = _configs(definition, shard)
     if "://" not in location and not Path(location).expanduser().exists():
         return Plan(definition, configs, [None] * len(configs), [])
     with Database.read(location) as db:
         return _beside(db, definition, configs)
 
 
-def enqueue(location: str, definition: Definition, *, again: bool = False) -> tuple[Plan, Enqueued]:
+def enqueue(
+    location: str, definition: Definition, *, again: bool = False, shard: Shard | None = None
+) -> tuple[Plan, Enqueued]:
     """Put what is not there yet into the queue; returns the plan and what became of it.
 
     Everything is validated before the database is opened for writing. `again`: runs of other sweeps do not count.
@@ -71,14 +74,20 @@ def enqueue(location: str, definition: Definition, *, again: bool = False) -> tu
     """
     from dapo_cli.training import provenance
 
-    configs = grid.expand(definition)
+    configs = _configs(definition, shard)
     with Database.write(location) as db:
         plan = _beside(db, definition, configs)
         wanted = [new_run(config, {"command": provenance.command()}) for config in configs]
-        kept = definition.content
+        kept = shards.portable(definition).content
         if plan.gone:  # smaller than it was: what it was stays its definition, as its runs stay its own
             kept = sweeps.get(db, definition.name)["definition"]
-        return plan, sweeps.enqueue(db, definition.name, kept, wanted, again=again)
+        id_ = shards.sweep_id(definition)
+        return plan, sweeps.enqueue(db, definition.name, kept, wanted, again=again, new_id=id_)
+
+
+def _configs(definition: Definition, shard: Shard | None) -> list[RunConfig]:
+    configs = grid.expand(definition)
+    return shards.part(configs, shard) if shard else configs
 
 
 def _beside(db: Database, definition: Definition, configs: list[RunConfig]) -> Plan:
