@@ -21,10 +21,10 @@ _MOST = 100_000
 
 
 class Shard(NamedTuple):
-    """Part `number` of `count`, counted from 1."""
+    """Part `number` of `total`, counted from 1."""
 
     number: int
-    count: int
+    total: int
 
 
 def parse(text: str) -> Shard:
@@ -37,13 +37,13 @@ def parse(text: str) -> Shard:
 
 
 def part(runs: Sequence[T], shard: Shard) -> list[T]:
-    """A shard's runs: every `count`-th, so that parts differ by one run at most, and mix what is slow and fast.
+    """A shard's runs: every `total`-th, so that parts differ by one run at most, and mix what is slow and fast.
 
     Raises BadInput for a part without a run.
     """
-    mine = list(runs[shard.number - 1 :: shard.count])
+    mine = list(runs[shard.number - 1 :: shard.total])
     if not mine:
-        raise BadInput(f"--shard {shard.number}/{shard.count}: the sweep has only {len(runs)} runs")
+        raise BadInput(f"--shard {shard.number}/{shard.total}: the sweep has only {len(runs)} runs")
     return mine
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import NamedTuple
+from importlib import import_module
+from typing import Any, NamedTuple
 
 from dapo_cli.errors import BadInput, did_you_mean
 from store.session import Database
@@ -58,27 +59,25 @@ def on_the_path(environment: Mapping[str, str]) -> dict[str, str]:
     return {**os.environ, **environment}
 
 
+def check(name: str, request: Request) -> None:
+    """Raise BadInput for what can't be launched, as far as that shows before anything is queued."""
+    if name not in LAUNCHERS:
+        raise BadInput(f"no launcher '{name}': {did_you_mean(name, LAUNCHERS)}")
+    for option, given, owner in (("--slurm", request.slurm, "slurm"), ("--address", request.address, "ray")):
+        if given and name != owner:
+            raise BadInput(f"{option} is for --launcher {owner}, not for {name}")
+    _module(name).check(request)
+
+
 def launch(name: str, request: Request, *, dry_run: bool = False) -> None:
     """Start workers with the launcher of that name, and wait for them where they live no longer than this process.
 
-    With `dry_run`, print what would be started. Raises BadInput (also for a package that is not installed), StoreError,
-    Interrupted (the workers were stopped; their runs are back in the queue), RunFailed (a worker ended with an error).
+    With `dry_run`, print what would be started. Raises BadInput as `check`, StoreError, Interrupted (the workers were
+    stopped; their runs are back in the queue), RunFailed (a worker ended with an error).
     """
-    if name not in LAUNCHERS:
-        raise BadInput(f"no launcher '{name}': {did_you_mean(name, LAUNCHERS)}")
-    if request.slurm and name != "slurm":
-        raise BadInput("--slurm is for --launcher slurm")
-    if request.address is not None and name != "ray":
-        raise BadInput("--address is for --launcher ray")
-    if name == "local":
-        from dapo_cli.sweeps.launchers import local
+    check(name, request)
+    _module(name).launch(request, dry_run=dry_run)
 
-        local.launch(request, dry_run=dry_run)
-    elif name == "ray":
-        from dapo_cli.sweeps.launchers import ray
 
-        ray.launch(request, dry_run=dry_run)
-    else:
-        from dapo_cli.sweeps.launchers import slurm
-
-        slurm.launch(request, dry_run=dry_run)
+def _module(name: str) -> Any:
+    return import_module(f"dapo_cli.sweeps.launchers.{name}")

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 from dapo_cli import console
@@ -28,6 +29,17 @@ _STOPPING = 120.0  # seconds for workers to write their checkpoints
 _TAIL = 2000  # bytes of what a worker said last
 
 
+def check(request: Request) -> None:
+    """Raise BadInput where no cluster is named, or Ray is not installed."""
+    if not _address(request):
+        raise BadInput(
+            "no Ray cluster: name one with --address or RAY_ADDRESS, such as --address auto on one of its nodes "
+            "(ray start --head makes one)"
+        )
+    if find_spec("ray") is None:
+        raise BadInput("--launcher ray needs Ray: pip install 'dapo-cli[ray]'")
+
+
 def launch(request: Request, *, dry_run: bool = False) -> None:
     """Start the workers as tasks of the cluster and wait until the queue has nothing left for them.
 
@@ -36,12 +48,7 @@ def launch(request: Request, *, dry_run: bool = False) -> None:
     error.
     """
     command = launchers.command(request)
-    address = request.address or os.environ.get("RAY_ADDRESS")
-    if not address:
-        raise BadInput(
-            "no Ray cluster: name one with --address or RAY_ADDRESS, such as --address auto on one of its nodes "
-            "(ray start --head makes one)"
-        )
+    address = _address(request)
     if dry_run:
         each = f"{request.cpus * request.jobs:g} CPUs and {request.gpus * request.jobs:g} GPUs"
         size = "as many workers as there is room for" if request.workers is None else f"{request.workers} workers"
@@ -50,10 +57,7 @@ def launch(request: Request, *, dry_run: bool = False) -> None:
         return
     # Read when Ray is imported: no reports about its use.
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    try:
-        import ray
-    except ImportError as error:
-        raise BadInput("--launcher ray needs Ray: pip install 'dapo-cli[ray]'") from error
+    import ray
 
     _connect(ray, address)
     try:
@@ -94,6 +98,10 @@ def work(arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[int,
         said.seek(max(0, said.seek(0, os.SEEK_END) - _TAIL))
         lines = said.read().decode("utf-8", "replace").strip().splitlines()
     return code, socket.gethostname(), lines[-1] if lines else ""
+
+
+def _address(request: Request) -> str:
+    return request.address or os.environ.get("RAY_ADDRESS", "")
 
 
 def _connect(ray: Any, address: str) -> None:

@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -121,16 +122,21 @@ def plan(request: Request) -> Submission:
     return Submission(Worker(command.arguments, command.environment), request.workers, folder, parameters)
 
 
+def check(request: Request) -> None:
+    """Raise BadInput for a bad option of sbatch, and where submitit is not installed."""
+    if find_spec("submitit") is None:
+        raise BadInput("--launcher slurm needs submitit: pip install 'dapo-cli[slurm]'")
+    plan(request)
+
+
 def launch(request: Request, *, dry_run: bool = False) -> None:
     """Submit the workers as one job array, and return; Slurm does the rest.
 
     With `dry_run`, prints the script for sbatch instead. Raises BadInput, also where there is no Slurm.
     """
-    try:
-        import submitit
-        from submitit.core.utils import FailedJobError, FailedSubmissionError
-    except ImportError as error:
-        raise BadInput("--launcher slurm needs submitit: pip install 'dapo-cli[slurm]'") from error
+    import submitit
+    from submitit.core.utils import FailedJobError, FailedSubmissionError
+
     submission = plan(request)
     if dry_run:
         console.write(script(submission))
