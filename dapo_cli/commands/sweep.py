@@ -10,9 +10,11 @@ import typer
 from dapo_cli import completion, console
 from dapo_cli.errors import BadInput
 from dapo_cli.options import Db, Json, whole_number
+from dapo_cli.sweeps.launchers import options as launching
 
 if TYPE_CHECKING:
     from dapo_cli.sweeps.definition import Definition
+    from dapo_cli.sweeps.launchers import Request
 
 Algo = Annotated[
     str | None,
@@ -76,6 +78,13 @@ def create(
     enqueue: Enqueue = False,
     again: Again = False,
     dry_run: DryRun = False,
+    launcher: launching.Launcher = "local",
+    workers: launching.Workers = None,
+    address: launching.Address = None,
+    cpus: launching.Cpus = 1.0,
+    gpus: launching.Gpus = 0.0,
+    slurm: launching.Slurm = None,
+    shard: launching.Shard = None,
     db: Db = None,
     as_json: Json = False,
 ) -> None:
@@ -99,7 +108,8 @@ def create(
     named: dict[str, Any] = {"seeds": seeds, "steps": steps, "name": name, "preset": preset, "note": note}
     lists: dict[str, Any] = {"assignments": assignments or (), "exclude": exclude or (), "tags": tags or ()}
     typed = definition.typed_layer(algo=algo, env=env, tuning=tuning, **named, **lists)
-    _do(definition.from_command_line(typed), db, jobs, enqueue, again, dry_run, as_json)
+    team = launching.request(workers, address, cpus, gpus, slurm)
+    _do(definition.from_command_line(typed), db, jobs, enqueue, again, dry_run, launcher, team, shard, as_json)
 
 
 @sweep.command("run")
@@ -120,6 +130,13 @@ def run(
     enqueue: Enqueue = False,
     again: Again = False,
     dry_run: DryRun = False,
+    launcher: launching.Launcher = "local",
+    workers: launching.Workers = None,
+    address: launching.Address = None,
+    cpus: launching.Cpus = 1.0,
+    gpus: launching.Gpus = 0.0,
+    slurm: launching.Slurm = None,
+    shard: launching.Shard = None,
     db: Db = None,
     as_json: Json = False,
 ) -> None:
@@ -129,25 +146,45 @@ def run(
     named: dict[str, Any] = {"seeds": seeds, "steps": steps, "name": name, "preset": preset, "note": note}
     lists: dict[str, Any] = {"assignments": assignments or (), "exclude": exclude or (), "tags": tags or ()}
     typed = definition.typed_layer(algo=algo, env=env, tuning=tuning, **named, **lists)
-    _do(definition.read(file, typed), db, jobs, enqueue, again, dry_run, as_json)
+    team = launching.request(workers, address, cpus, gpus, slurm)
+    _do(definition.read(file, typed), db, jobs, enqueue, again, dry_run, launcher, team, shard, as_json)
 
 
 def _do(
-    definition: Definition, db: str | None, jobs: int | None, enqueue: bool, again: bool, dry_run: bool, as_json: bool
+    definition: Definition,
+    db: str | None,
+    jobs: int | None,
+    enqueue: bool,
+    again: bool,
+    dry_run: bool,
+    launcher: str,
+    team: Request,
+    shard: str | None,
+    as_json: bool,
 ) -> None:
     """Print the plan, or put it into the queue and work that off."""
     from dapo_cli.project_file import database_location
+    from dapo_cli.sweeps import launchers, shards
     from dapo_cli.sweeps import plan as planning
 
     location = database_location(db)
+    team = team._replace(location=location, sweep=definition.name, jobs=jobs or 1)
+    elsewhere = launcher != "local" or team.workers is not None  # than in this process
+    launchers.check(launcher, team)
+    part = None if shard is None else shards.parse(shard)
     if dry_run:
-        print_plan(planning.make(location, definition), location, jobs or cores(), as_json)
+        print_plan(planning.make(location, definition, part), location, jobs or cores(), as_json)
+        if elsewhere and not as_json:
+            launchers.launch(launcher, team, dry_run=True)
         return
-    plan, queued = planning.enqueue(location, definition, again=again)
+    plan, queued = planning.enqueue(location, definition, again=again, shard=part)
     say_queued(plan, queued)
     if enqueue:
         if as_json:
             console.print_json({"sweep": plan.definition.name, "runs": queued.runs, "added": queued.added})
+        return
+    if elsewhere:
+        launchers.launch(launcher, team)
         return
     raise BadInput("nobody works yet")
 

@@ -1,7 +1,8 @@
-"""The options of `dapo sweep` that say who trains its runs. `request` makes of them what `launchers.launch` takes."""
+"""The options of `dapo sweep` that say who trains its runs. `request` makes of most what `launchers.launch` takes."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -26,19 +27,14 @@ Slurm = Annotated[
     list[str] | None,
     typer.Option("--slurm", metavar="NAME=VALUE", help="An option of sbatch, such as partition=cpu. Repeatable."),
 ]
+Shard = Annotated[
+    str | None,
+    typer.Option("--shard", metavar="K/N", help="Only the K-th of N parts, for machines that share no database."),
+]
 
 
-def request(
-    location: str,
-    sweep: str | None,
-    jobs: int = 1,
-    workers: int | None = None,
-    address: str | None = None,
-    cpus: float = 1.0,
-    gpus: float = 0.0,
-    slurm: list[str] | None = None,
-) -> Request:
-    """The request that these options make. Raises BadInput for workers that need nothing."""
+def request(workers: int | None, address: str | None, cpus: float, gpus: float, slurm: Sequence[str] | None) -> Request:
+    """The request that these options make, for any queue, each worker with one run at once. Raises BadInput."""
     if not cpus > 0:
         raise BadInput("--cpus 0: a run needs some of a CPU, such as --cpus 0.5")
-    return Request(location, sweep, workers, jobs, cpus, gpus, address, tuple(slurm or ()))
+    return Request("", None, workers, 1, cpus, gpus, address, tuple(slurm or ()))
