@@ -93,14 +93,14 @@ def create(
     The runs wait in a queue in the database, and this command works it off; stopped and typed again, it goes on where
     it was. Enlarged, it adds the new runs only. What has been trained already, by whatever sweep, is not trained again.
     """
+    given = [key for key, value in context.params.items() if value and not _is_default(context, key)]
     if context.invoked_subcommand:
-        given = [key for key, value in context.params.items() if value]
         if given:
             raise BadInput(
                 f"write options after {context.invoked_subcommand}: dapo sweep {context.invoked_subcommand} …"
             )
         return
-    if not any(value for key, value in context.params.items() if key != "db"):
+    if set(given) <= {"db"}:
         console.write(context.get_help())
         return
     from dapo_cli.sweeps import definition
@@ -187,6 +187,11 @@ def _do(
         launchers.launch(launcher, team)
         return
     raise BadInput("nobody works yet")
+
+
+def _is_default(context: typer.Context, key: str) -> bool:
+    source = context.get_parameter_source(key)
+    return source is None or source.name.startswith("DEFAULT")
 
 
 def print_plan(plan: Any, location: str, jobs: int, as_json: bool) -> None:

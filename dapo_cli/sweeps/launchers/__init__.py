@@ -12,7 +12,6 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 from dapo_cli.errors import BadInput, did_you_mean
-from store.session import Database
 
 LAUNCHERS = ("local", "ray", "slurm")
 
@@ -42,6 +41,8 @@ def command(request: Request) -> Command:
 
     A server is named by DAPO_DB, not by an option: its URL may hold a password, and everybody can read command lines.
     """
+    from store.session import Database
+
     database = Database(request.location, writable=False)
     arguments, environment = ["worker"], {}
     if database.path is not None:
