@@ -50,6 +50,7 @@ def drafts(definition: Definition) -> Iterator[Draft]:
     for algo, env in itertools.product(algos, envs):
         base = _layered(definition, algo, env, known)
         axes = {name: _axis(known[algo].get(name), name, value, base) for name, value in base.values.items()}
+        _refuse_repeated(axes, base)
         _limit((count + math.prod(map(len, axes.values()))) * seeds)
         made = [base._replace(values=dict(zip(axes, row, strict=True))) for row in itertools.product(*axes.values())]
         for block in blocks:
@@ -150,10 +151,14 @@ def _axis(field: Any, name: str, value: Any, draft: Draft) -> list[Any]:
     source = draft.sources[name]
     if not values:
         raise BadInput(f"{name} = [] in {source} is an empty grid: give it a value, or take it out")
-    twice = next((one for index, one in enumerate(values) if _among(one, values[:index])), None)
-    if twice is not None:
-        raise BadInput(f"{name} in {source} has the value {twice!r} twice: take one out")
     return values
+
+
+def _refuse_repeated(axes: Mapping[str, Sequence[Any]], draft: Draft) -> None:
+    for name, values in axes.items():
+        twice = [one for index, one in enumerate(values) if _among(one, values[:index])]
+        if twice:
+            raise BadInput(f"{name} in {draft.sources[name]} has the value {twice[0]!r} twice: take one out")
 
 
 def _among(value: Any, others: Iterable[Any]) -> bool:
@@ -171,6 +176,8 @@ def _varied(draft: Draft, block: vary.Block, origin: str, known: Known) -> Itera
             raise BadInput(f"{name} is given both by {draft.sources[name]} and by {block.source}: take one out")
     made = _with(draft, block.values, origin, block.source, _VARIED, known)
     axes = {name: _axis(known[draft.values["algo"]][name], name, made.values[name], made) for name in block.values}
+    if not block.zipped:
+        _refuse_repeated(axes, made)
     for values in block.combined(axes):
         yield made._replace(values={**draft.values, **values})
 
