@@ -29,7 +29,7 @@ _POSTGRESQL = {
     "40": (DatabaseLocked, "other writers were in the way: try again"),
     "55P03": (DatabaseLocked, "another process keeps it locked: try again when that process is done"),
     "42501": (CannotWrite, "this user may not do that: grant it the rights, or name another with --db"),
-    "25006": (CannotWrite, "that server takes no writes: name the primary one with --db"),
+    "25006": (CannotWrite, "it is not writable: name the primary server, or another database, with --db"),
     "53100": (CannotWrite, "the server's disk is full: free some space, then resume the run"),
 }
 # Before there is a connection, only words tell; of these, some go away by themselves.

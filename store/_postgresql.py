@@ -11,6 +11,8 @@ from contextlib import contextmanager
 
 from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, text
 
+from store import _sqlite
+
 # Numbers of advisory locks ("dapo" and neighbours), which no other program is likely to take.
 SCHEMA, WRITERS, MERGE = 0x6461706F, 0x64617070, 0x64617071
 
@@ -26,8 +28,12 @@ _CONNECT = {
 
 
 def engine(url: URL) -> Engine:
-    """An engine that keeps one connection: a hundred runs on a server that allows a hundred are no rarity."""
-    options = {name: value for name, value in _CONNECT.items() if name not in url.query}
+    """An engine that keeps one connection: a hundred runs on a server that allows a hundred are no rarity.
+
+    It waits for locks as long as SQLite does.
+    """
+    wanted = {**_CONNECT, "options": f"-c lock_timeout={int(_sqlite.BUSY_TIMEOUT * 1000)}"}
+    options = {name: value for name, value in wanted.items() if name not in url.query}
     return create_engine(url, poolclass=QueuePool, pool_size=1, pool_pre_ping=True, connect_args=options)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import MetaData, func, select, text
+from sqlalchemy.orm import Session
 
 from store import _reading, _sqlite, schema
 from store._failures import translated, translated_files
@@ -20,7 +21,7 @@ from store.session import Database
 def info(location: str) -> dict[str, Any]:
     """A database, of any revision, in figures.
 
-    `location`, `bytes` and `journal_mode` (None for a server), `files_bytes` (of the folder with runs' files),
+    `location`, `bytes`, `journal_mode` (None for a server), `files` (the folder with runs' files), `files_bytes`,
     `schema` and `head` (revisions), `rows` (table -> count), `runs` (effective status -> count).
     """
     with Database(location, writable=False) as db:
@@ -38,13 +39,15 @@ def info(location: str) -> dict[str, Any]:
             }
             query = text("SELECT status, count(*) FROM run GROUP BY status")
             statuses = {str(status): int(count) for status, count in session.execute(query)}
+            size = _bytes(db, session)
         if dead:
             statuses["running"] -= len(dead)
             statuses["interrupted"] = statuses.get("interrupted", 0) + len(dead)
         wal = db.path is not None and _sqlite.uses_wal(_sqlite.header(db.path))
         return {
             "location": db.location,
-            "bytes": None if db.path is None else _size(db.path) + _size(_sqlite.wal_of(db.path)),
+            "bytes": size,
+            "files": str(db.files),
             "files_bytes": sum(_size(path) for path in db.files.rglob("*")),
             "journal_mode": None if db.path is None else "wal" if wal else "delete",
             "schema": revision,
@@ -96,6 +99,14 @@ def backup(location: str, target: str | Path) -> Path:
             parts[0].unlink(missing_ok=True)
             shutil.rmtree(parts[1], ignore_errors=True)
     return target
+
+
+def _bytes(db: Database, session: Session) -> int | None:
+    if db.path is not None:
+        return _size(db.path) + _size(_sqlite.wal_of(db.path))
+    if session.connection().dialect.name == "postgresql":
+        return int(session.scalar(text("SELECT pg_database_size(current_database())")) or 0)
+    return None
 
 
 def _copy_files(source: Path, target: Path) -> None:

@@ -18,11 +18,11 @@ from typing import Any
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
-from store import _reading, _sqlite, schema
+from store import _reading, schema
 from store._failures import translated, translated_files
 from store.errors import StoreError
 from store.liveness import dead_runs
-from store.locks import RunLock, exclusive
+from store.locks import RunLock
 from store.merged_files import forget_replaced, place
 from store.models import Base, Export, Run, Selection, Sweep
 from store.session import Database
@@ -54,7 +54,7 @@ def merge(db: Database, other: str) -> Outcome:
     """
     outcome = Outcome(other)
     with (
-        exclusive(db.files / "lock", db.location, _sqlite.BUSY_TIMEOUT),
+        db.merging(),
         _opened(other, db) as source,
     ):
         dead = dead_runs(source)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect, text
 
-from store import _reading, _sqlite
+from store import _postgresql, _reading, _sqlite
 from store._failures import translated, translated_files
 from store.errors import NewerSchema, NotADatabase
 from store.locks import exclusive
@@ -21,7 +21,6 @@ _VERSION_TABLE = (  # as Alembic makes it
     "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
 )
 _OURS = {"alembic_version", "run", "episode", "hyperparameter"}  # of every revision
-_ADVISORY_LOCK = 0x6461706F  # "dapo": any number that no other program takes
 
 Upgrade = tuple[str, str, Path | None]  # old revision, new revision, backup
 
@@ -79,7 +78,7 @@ def prepare_server(engine: Engine, location: str) -> Upgrade | None:
     """Create or upgrade the tables of a database server in one transaction; says what it upgraded, if it did."""
     with translated(location), engine.begin() as connection:
         if connection.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+            _postgresql.lock(connection, _postgresql.SCHEMA)
         revision = revision_of(connection, location)
         _bring_to_head(connection, revision)
     return None if revision in (None, HEAD) else (str(revision), HEAD, None)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from shlex import quote
 from types import TracebackType
 
-from sqlalchemy import URL, Connection, Engine, NullPool, QueuePool, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine, event
+from sqlalchemy.exc import NoSuchModuleError
 from sqlalchemy.orm import Session
 
-from store import _reading, _sqlite, schema
+from store import _location, _postgresql, _reading, _sqlite, schema
 from store._failures import translated
-from store.errors import CannotWrite, NotADatabase, OlderSchema, StoreError
+from store.errors import CannotWrite, Disconnected, NotADatabase, OlderSchema, StoreError
+from store.locks import exclusive
 
 _PLAIN = re.compile(r"[\w-]{1,64}", re.ASCII)  # ids that may name a folder
 
@@ -25,17 +27,14 @@ class Database:
     """A results database. Open it with `Database.read` or `Database.write`; it is a context manager.
 
     Attributes: `location` as shown to users (without a password), `url`, `path` (None for a server), `files` (the
-    folder with the runs' files), `upgraded` ((old revision, new revision, backup or None) if opening upgraded it).
+    folder with the runs' files), `upgraded` ((old revision, new revision, backup or None) if opening upgraded it),
+    `patience` (seconds for which a transaction waits for a server that can't be reached; set it while a run trains).
     """
 
     def __init__(self, location: str, *, writable: bool) -> None:
         """For `read`, `write` and maintenance: parses the location, opens nothing and checks nothing."""
-        self.url, self.path = _parse(location)
-        self.location = self.url.render_as_string(hide_password=True) if self.path is None else location
-        if self.path is not None:
-            self.files = self.path.with_name(self.path.name + ".files")
-        else:
-            self.files = Path.cwd() / f"{self.url.database}.files"
+        self.location, self.url, self.path, self.files = _location.parse(location)
+        self.patience = 0.0
         self.upgraded: tuple[str, str, Path | None] | None = None
         self._writable = writable
         self._engine: Engine | None = None
@@ -135,16 +134,18 @@ class Database:
                 with Session(connection) as session:
                     yield session
             finally:
-                reader = connection.connection.dbapi_connection
+                reader = None if self.path is None else connection.connection.dbapi_connection
                 if isinstance(reader, _reading.Reader):
                     reader.check(self.location)
 
     @contextmanager
-    def transaction(self, *, durable: bool = False) -> Iterator[Session]:
+    def transaction(self, *, durable: bool = False, shared: bool = False) -> Iterator[Session]:
         """A session for writing: commits at the end of the body, rolls back if it raises.
 
-        On SQLite it holds the write lock from the start. `durable`: on return, everything committed so far survives a
-        power failure, not only the death of the process.
+        It holds the write lock from the start, so that nobody else changes what the body reads. `shared`: the body
+        writes only rows that are its own, or locks those that it reads (`with_for_update`), and may write at the same
+        time as others where the database can, which SQLite can't. `durable`: on return, everything committed so far
+        survives a power failure, not only the death of the process.
         """
         with (
             translated(self.location),
@@ -152,8 +153,22 @@ class Database:
             Session(connection) as session,
         ):
             session.connection()  # begins, where the session would wait for its first statement
+            if not shared and connection.dialect.name == "postgresql":
+                _postgresql.lock(connection, _postgresql.WRITERS)
             yield session
             session.commit()
+
+    @contextmanager
+    def merging(self) -> Iterator[None]:
+        """One process at a time in the body, on any machine where the database is on a server. DatabaseLocked."""
+        if self.path is not None:
+            with exclusive(self.files / "lock", self.location, _sqlite.BUSY_TIMEOUT):
+                yield
+        elif self.engine.dialect.name == "postgresql":
+            with translated(self.location), _postgresql.alone(self.engine, _postgresql.MERGE):
+                yield
+        else:
+            yield
 
     def close(self) -> None:
         """Close all connections; the last writer of an SQLite file also clears its write-ahead log."""
@@ -171,18 +186,32 @@ class Database:
 
     @contextmanager
     def _connection(self, *, immediate: bool, durable: bool) -> Iterator[Connection]:
-        with self.engine.connect() as connection:
+        with self._connected(immediate) as connection:
+            if connection.dialect.name == "postgresql" and not (immediate and self._writable):
+                _postgresql.reading(connection)
             yield connection.execution_options(immediate=immediate, durable=durable)
+
+    def _connected(self, patient: bool) -> Connection:
+        deadline = time.monotonic() + (self.patience if patient else 0.0)
+        while True:
+            try:
+                with translated(self.location):
+                    return self.engine.connect()
+            except Disconnected:
+                if time.monotonic() >= deadline:
+                    raise
+            time.sleep(1.0)
 
     def _create_engine(self) -> Engine:
         if self.path is None:
             try:
-                engine = create_engine(self.url, pool_pre_ping=True)
+                if self.url.get_backend_name() == "postgresql":
+                    return _postgresql.engine(self.url)
+                return create_engine(self.url, pool_pre_ping=True)
             except (NoSuchModuleError, ModuleNotFoundError) as error:
-                raise StoreError(f"no driver for {self.url.drivername} ({error}): install it, or use a path") from error
-            if not self._writable and engine.dialect.name == "postgresql":
-                return engine.execution_options(postgresql_readonly=True)
-            return engine
+                driver = self.url.drivername
+                remedy = "pip install 'dapo-cli[postgres]'" if driver.startswith("postgresql") else "install it"
+                raise StoreError(f"no driver for {driver} ({error}): {remedy}, or use a path") from error
         path = self.path
         if self._writable:
             engine = create_engine("sqlite://", creator=lambda: _sqlite.connect_writing(path), poolclass=QueuePool)
@@ -205,27 +234,3 @@ def _begin(connection: Connection) -> None:
 
 def _nothing_yet(location: str) -> str:
     return f"no results database at {location} yet: train a run first (dapo train …), or name another with --db"
-
-
-def _parse(location: str) -> tuple[URL, Path | None]:
-    if "://" not in location:
-        try:
-            path = Path(location).expanduser()
-        except RuntimeError as error:  # nobody of that name
-            raise StoreError(f"{location}: there is no such home folder: write the path in full") from error
-        if not location or path.name in ("", ".."):
-            raise StoreError(f"{location!r} is no name for a results database: name a file with --db, such as runs.db")
-        return URL.create("sqlite", database=str(path)), path.absolute()
-    try:
-        url = make_url(location)
-    except (ArgumentError, ValueError) as error:
-        raise StoreError(
-            f"{location} is no database URL: use a path or, for example, postgresql+psycopg://user@host/name"
-        ) from error
-    if url.get_backend_name() != "sqlite":
-        if not url.database:
-            raise StoreError(f"{url.render_as_string()} names no database: append /name")
-        return url, None
-    if not url.database or url.database == ":memory:":
-        raise StoreError("a results database can't live in memory: name a file with --db, such as runs.db")
-    return url, Path(url.database).absolute()

@@ -33,7 +33,7 @@ def info(db: options.Db = None, json: options.Json = False) -> None:
     fields: dict[str, console.Cell] = {
         "database": facts["location"],
         "size": "" if facts["bytes"] is None else display.bytes_text(facts["bytes"]),
-        "files of runs": display.bytes_text(facts["files_bytes"]),
+        "files of runs": f"{display.bytes_text(facts['files_bytes'])} in {facts['files']}",
         "schema": facts["schema"] + ("" if newest else f" (this dapo's is {facts['head']})"),
         "journal mode": facts["journal_mode"] or "",
         "runs": ", ".join(f"{count} {status}" for status, count in facts["runs"].items()) or "none",

@@ -1,13 +1,18 @@
-"""The store's contract, run over every backend: a new one joins by another value of `location`'s parameters."""
+"""The store's contract, run over SQLite and over a real PostgreSQL server.
+
+A test of what only SQLite has takes `on_sqlite` as its mark.
+"""
 
 from __future__ import annotations
 
+import secrets
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from postgres_server import Server, serve
 
 from store import runs
 from store.session import Database
@@ -15,10 +20,34 @@ from store.session import Database
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """A PostgreSQL server of this test process's own; a test that stops it starts it again."""
+    with serve() as started:
+        yield started
+
+
+@pytest.fixture
+def new_database(server: Server, tmp_path: Path) -> Iterator[Callable[[], str]]:
+    """Makes an empty database on the server and returns its URL; its runs' files are the test's."""
+    names: list[str] = []
+
+    def make() -> str:
+        names.append(f"test_{secrets.token_hex(6)}")
+        server.execute(f"CREATE DATABASE {names[-1]}")
+        return server.location(names[-1], files=str(tmp_path / f"{names[-1]}.files"))
+
+    yield make
+    for name in names:
+        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def location(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Where a database may be made; there is none yet."""
-    return str(tmp_path / "runs.db")
+    if request.param == "sqlite":
+        return str(tmp_path / "runs.db")
+    return request.getfixturevalue("new_database")()
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from backends import on_sqlite
 from sqlalchemy import text
 
 from store import _reading, _sqlite, maintenance, runs
@@ -27,6 +28,8 @@ for _ in range(int(sys.argv[2])):
     with Database.write(sys.argv[1]) as database, database.transaction() as session:
         session.execute(text("UPDATE run SET step = step + 1, note = :note"), {"note": "x" * int(sys.argv[3])})
 """
+
+pytestmark = on_sqlite
 
 PAGES = 6_000_000  # bytes, more than the log holds before a writer writes it back while readers read
 

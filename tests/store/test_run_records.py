@@ -228,7 +228,7 @@ def test_events_in_order_with_their_data(make_run, database):
 def fill(database, run_id):
     runs.add_checkpoint(database, run_id, step=1, path="c", size=1, sha256="a")
     with database.transaction() as session:
-        session.execute(text("INSERT INTO episode VALUES (:id, 0, 1, 1.0, NULL, 1, 1.0, 1, 0)"), {"id": run_id})
+        session.execute(text("INSERT INTO episode VALUES (:id, 0, 1, 1.0, NULL, 1, 1.0, true, false)"), {"id": run_id})
         session.execute(text("INSERT INTO evaluation VALUES (:id, 1, 'mean', 0, 1.0, NULL, 1)"), {"id": run_id})
         session.execute(text("INSERT INTO metric VALUES (:id, 'loss', 1, 1.0, NULL)"), {"id": run_id})
         sweep = {"id": run_id, "name": run_id, "definition": "{}", "created_at": now()}
