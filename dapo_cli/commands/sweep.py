@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dapo_cli import completion, console
+from dapo_cli.commands import _sweeping
 from dapo_cli.errors import BadInput
 from dapo_cli.options import Db, Json, whole_number
 from dapo_cli.sweeps.launchers import options as launching
@@ -173,12 +174,12 @@ def _do(
     launchers.check(launcher, team)
     part = None if shard is None else shards.parse(shard)
     if dry_run:
-        print_plan(planning.make(location, definition, part), location, jobs or cores(), as_json)
+        _sweeping.print_plan(planning.make(location, definition, part), location, jobs or _sweeping.cores(), as_json)
         if elsewhere and not as_json:
             launchers.launch(launcher, team, dry_run=True)
         return
     plan, queued = planning.enqueue(location, definition, again=again, shard=part)
-    say_queued(plan, queued)
+    _sweeping.say_queued(plan, queued)
     if enqueue:
         if as_json:
             console.print_json({"sweep": plan.definition.name, "runs": queued.runs, "added": queued.added})
@@ -186,41 +187,10 @@ def _do(
     if elsewhere:
         launchers.launch(launcher, team)
         return
-    raise BadInput("nobody works yet")
+    if not _sweeping.work_off(location, plan, jobs or _sweeping.cores(), as_json):
+        raise typer.Exit(1)
 
 
 def _is_default(context: typer.Context, key: str) -> bool:
     source = context.get_parameter_source(key)
     return source is None or source.name.startswith("DEFAULT")
-
-
-def print_plan(plan: Any, location: str, jobs: int, as_json: bool) -> None:
-    """What --dry-run prints."""
-    from dapo_cli.sweeps import preview
-    from dapo_cli.sweeps.estimate import estimate, measure
-
-    measured = measure(location, plan.configs)
-    guess = estimate(measured, plan.waiting, jobs)
-    if as_json:
-        console.print_json(preview.record(plan, guess, jobs))
-        return
-    header, rows = preview.table(preview.groups(plan, measured))
-    console.print_table(header, rows, right=("each",))
-    for line in preview.closing(plan, guess, jobs):
-        console.info(line)
-
-
-def say_queued(plan: Any, queued: Any) -> None:
-    """One line on what became of the sweep's runs."""
-    parts = {"new": queued.added, "shared with other sweeps": queued.shared, "known": queued.known}
-    words = ", ".join(f"{len(ids)} {what}" for what, ids in parts.items() if ids)
-    console.info(f"sweep {plan.definition.name}: {len(plan.configs)} runs ({words})")
-    if plan.gone:
-        console.info(f"{len(plan.gone)} runs of the sweep, which it no longer names, stay in it")
-
-
-def cores() -> int:
-    """The processor cores that this process may use."""
-    import os
-
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
