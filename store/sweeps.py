@@ -117,6 +117,13 @@ def listing(db: Database) -> list[dict[str, Any]]:
         return [{**row, "definition": decode_json(row["definition"]) or {}} for row in rows]
 
 
+def unfinished(db: Database) -> set[str]:
+    """The ids of the sweeps with runs that wait or train."""
+    query = select(SweepRun.sweep_id).join(Run, Run.id == SweepRun.run_id).where(Run.status.in_(("queued", "running")))
+    with db.connect() as session:
+        return set(session.scalars(query.distinct()))
+
+
 def progress(db: Database, sweep_id: str) -> list[dict[str, Any]]:
     """How far the sweep's runs are, in its order: `id`, `algo`, `env`, `seed`, `status`, `step`, `steps`, `wall_time`.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dapo_cli import completion, console
-from dapo_cli.commands import _sweeping
+from dapo_cli.commands import _sweep_control, _sweeping
 from dapo_cli.errors import BadInput
 from dapo_cli.options import Db, Json, whole_number
 from dapo_cli.sweeps.launchers import options as launching
@@ -194,3 +194,6 @@ def _do(
 def _is_default(context: typer.Context, key: str) -> bool:
     source = context.get_parameter_source(key)
     return source is None or source.name.startswith("DEFAULT")
+
+
+_sweep_control.register(sweep)

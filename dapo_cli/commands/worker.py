@@ -28,15 +28,13 @@ def worker(
     """
     from dapo_cli import console
     from dapo_cli.project_file import database_location
-    from dapo_cli.sweeps import dashboard, supervisor
+    from dapo_cli.sweeps.worker import Order, work
     from store.session import Database
 
     location = database_location(db)
     with Database(location, writable=False) as database:
         database.revision()  # one that is not there is no queue, and must not be created
-    order = supervisor.Order(sweep, jobs, stay, stall, tuple(modules or ()))
-    with dashboard.screen(sweep) as screen:
-        ended = supervisor.work(location, order, screen)
+    ended = work(location, Order(sweep, jobs, stay, stall, tuple(modules or ())))
     if as_json:
         console.print_json(dict(ended))
     elif not ended:

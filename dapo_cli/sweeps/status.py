@@ -44,20 +44,22 @@ class Picture(NamedTuple):
 
 
 class Overview:
-    """Pictures of one sweep (by name), or of every one that is not done; what never changes is read once."""
+    """Pictures of one sweep (by name), or of every one that was not done at first; what never changes is read once."""
 
     def __init__(self, sweep: str | None) -> None:
         self._sweep = sweep
+        self._followed: set[str] = set()  # ids of the sweeps that were not done when first seen
         self._keys: dict[str, tuple[frozenset[str], tuple[str, ...], dict[str, tuple[str, ...]]]] = {}
 
     def pictures(self, db: Database) -> list[Picture]:
         """SweepNotFound."""
-        found = [sweeps.get(db, self._sweep)] if self._sweep is not None else sweeps.listing(db)
+        if self._sweep is not None:
+            found = [sweeps.get(db, self._sweep)]
+        else:
+            self._followed |= sweeps.unfinished(db)
+            found = [sweep for sweep in sweeps.listing(db) if sweep["id"] in self._followed]
         working = workers.listing(db)
-        pictures = [self._picture(db, sweep, working) for sweep in found]
-        if self._sweep is None:
-            return [picture for picture in pictures if any(picture.counts.get(s) for s in ORDER if s not in DONE)]
-        return pictures
+        return [self._picture(db, sweep, working) for sweep in found]
 
     def _picture(self, db: Database, sweep: Mapping[str, Any], working: Iterable[Mapping[str, Any]]) -> Picture:
         rows = sweeps.progress(db, sweep["id"])
