@@ -127,6 +127,8 @@ def take_over(db: Database, watch: workers.Watch) -> tuple[list[str], bool]:
                 workers.forget(db, run["worker_id"])
         if alive is False and run["status"] == "running":
             alive = watch.is_alive(db, run["id"], run["host"], run["heartbeat_at"])
+            if alive and run["worker_id"] is not None:
+                alive = None  # its worker is dead, so that it stops in a moment: somebody has to take it then
         if alive is None:
             unsure = True
         elif not alive and _free(db, run):
@@ -172,7 +174,9 @@ def _taken(db: Database) -> list[dict[str, Any]]:
         Worker.heartbeat_at.label("worker_heartbeat"),
         Worker.ended_at.label("worker_ended"),
     )
-    busy = or_(Run.status == "running", (Run.status == "queued") & Run.worker_id.is_not(None))
+    # "interrupted": a process that outlived its worker, and stopped in good order.
+    claimed = Run.status.in_(("queued", "interrupted")) & Run.worker_id.is_not(None)
+    busy = or_(Run.status == "running", claimed)
     query = select(*columns, *of_worker).outerjoin(Worker, Worker.id == Run.worker_id)
     with db.connect() as session:
         rows = session.execute(query.where(busy, sweeps.wanted_by_a_sweep())).mappings()

@@ -6,6 +6,7 @@ it raises is not. Ray is handed strings only: the command line of a worker.
 
 from __future__ import annotations
 
+import io
 import os
 import shlex
 import socket
@@ -13,13 +14,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from importlib.util import find_spec
 from typing import Any
 
 from dapo_cli import console
 from dapo_cli.errors import BadInput, Interrupted, RunFailed
 from dapo_cli.sweeps import launchers
-from dapo_cli.sweeps.launchers import Request
+from dapo_cli.sweeps.launchers import Command, Request
 from dapo_cli.training.signals import Stop
 from store.session import Database
 
@@ -59,7 +61,12 @@ def launch(request: Request, *, dry_run: bool = False) -> None:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     import ray
 
-    _connect(ray, address)
+    with redirect_stdout(_Aside()):
+        _connect(ray, address)
+        _work(ray, request, command)
+
+
+def _work(ray: Any, request: Request, command: Command) -> None:
     try:
         count = _room(ray, request)
         _refuse_file_on_many_hosts(ray, request)
@@ -100,6 +107,14 @@ def work(arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[int,
     return code, socket.gethostname(), lines[-1] if lines else ""
 
 
+class _Aside(io.TextIOBase):
+    """Standard output while Ray is in this process: what it prints about its nodes is for those who ask for details."""
+
+    def write(self, text: str) -> int:
+        console.detail(text)
+        return len(text)
+
+
 def _address(request: Request) -> str:
     return request.address or os.environ.get("RAY_ADDRESS", "")
 
@@ -134,6 +149,10 @@ def _room(ray: Any, request: Request) -> int:
     return request.workers or room
 
 
+def _nodes(ray: Any) -> set[str]:
+    return {node["NodeID"] for node in ray.nodes() if node["Alive"]}
+
+
 def _refuse_file_on_many_hosts(ray: Any, request: Request) -> None:
     database = Database(request.location, writable=False)
     hosts = {node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]}
@@ -146,10 +165,13 @@ def _refuse_file_on_many_hosts(ray: Any, request: Request) -> None:
 
 def _wait(ray: Any, tasks: list[Any], stop: Stop) -> None:
     """Until every task has ended; a signal cancels them, so that their workers stop."""
-    count, left = len(tasks), list(tasks)
+    count, left, nodes = len(tasks), list(tasks), _nodes(ray)
     console.info(f"{count} workers handed to Ray")
     while left and stop.requested is None:
         _, left = ray.wait(left, num_returns=len(left), timeout=_POLL)
+        before, nodes = nodes, _nodes(ray)
+        for lost in before - nodes:
+            console.warning(f"a node of the Ray cluster was lost ({lost[:12]}): its workers start again elsewhere")
     if stop.requested is not None:
         for task in left:
             ray.cancel(task, force=False)
