@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -139,7 +140,7 @@ def _array(place: str, data: bytes) -> NDArray[Any]:
         version = np.lib.format.read_magic(stream)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = read(stream)
-    except (ValueError, SyntaxError, RecursionError, MemoryError) as error:
+    except (ValueError, SyntaxError, TokenError, RecursionError, MemoryError) as error:
         raise BadInput(f"{place} is no array: write the file again") from error
     if dtype.hasobject:
         remedy = "evaluations of unequal numbers of episodes are saved like that: save them as rectangular arrays"

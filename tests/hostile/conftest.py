@@ -1,30 +1,16 @@
-"""Hypothesis finds the inputs: the same few in `make test`, many more where HOSTILE_EXAMPLES asks for them."""
+"""A folder to type in, a command that must answer or refuse in one line, and a database with a trained run."""
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
 
 from dapo_cli.app import main
 from store import runs
 from store.session import Database
-
-EXAMPLES = int(os.environ.get("HOSTILE_EXAMPLES", "60"))
-
-settings.register_profile(
-    "hostile",
-    max_examples=EXAMPLES,
-    derandomize=True,
-    database=None,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.large_base_example],
-)
-settings.load_profile("hostile")
 
 
 @pytest.fixture

@@ -1,8 +1,32 @@
-"""What a hostile or an unlucky user types, and what a hostile database holds."""
+"""What a hostile or an unlucky user types, and what a hostile database holds.
+
+Hypothesis finds it: the same few in `make test`, many more where HOSTILE_EXAMPLES asks for them.
+"""
 
 from __future__ import annotations
 
+import os
+
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
+
+EXAMPLES = int(os.environ.get("HOSTILE_EXAMPLES", "60"))
+
+
+def tried(examples: int) -> settings:
+    """Settings for a test that takes so many examples."""
+    return settings(
+        max_examples=examples,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+hostile = tried(EXAMPLES)
+hostile_as_typed = tried(max(30, EXAMPLES // 10))
+"""For a test that runs a whole command, where another tries the part of it that reads the input."""
 
 NASTY = (
     "'; DROP TABLE run; --",

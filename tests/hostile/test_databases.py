@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
-from inputs import NASTY, storable
+from inputs import NASTY, hostile_as_typed, storable
 
 from dapo_cli.app import main
 from store import runs
@@ -34,7 +34,7 @@ def poison(location: str, table: str, column: str, value: object) -> None:
     connection.close()
 
 
-@settings(max_examples=max(30, settings.default.max_examples // 10))  # each is four commands
+@hostile_as_typed
 @given(column=st.sampled_from(TEXTS), value=storable)
 @example(column="note", value="x" * 10_000_000)
 @example(column="env", value="\n" * 100_000)

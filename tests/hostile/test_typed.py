@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import example, given
-from inputs import NASTY, assignments, files, filters, text
+from inputs import NASTY, assignments, files, filters, hostile, text
 
 from dapo_cli.app import main
 from store import runs
@@ -12,6 +12,7 @@ from store import runs
 DRY = ["train", "--algo", "dapo-kl", "--env", "Pendulum-v1", "--dry-run"]
 
 
+@hostile
 @given(typed=filters)
 @example(typed="note = 'x' or " * 500 + "m = 1")
 @example(typed="not " * 3000 + "m = 1")
@@ -25,6 +26,7 @@ def test_filters(results, record_run, place, tame, typed):
     assert _content(results) == before
 
 
+@hostile
 @given(typed=assignments)
 @example(typed="hidden_sizes=" + "[" * 2000)
 @example(typed="beta=" + "9" * 10_000)
@@ -33,6 +35,7 @@ def test_set(place, tame, typed):
     assert list(place.iterdir()) == []
 
 
+@hostile
 @given(typed=files)
 @example(typed="x = " + "[" * 5000)
 @example(typed="beta = 1" + "0" * 5000)
@@ -43,6 +46,7 @@ def test_configuration_files(place, tame, typed):
     assert [path.name for path in place.iterdir()] == ["settings.toml"]
 
 
+@hostile
 @given(typed=text)
 @example(typed="f" * 100_000)
 def test_prefixes(results, record_run, place, tame, typed):
@@ -52,6 +56,7 @@ def test_prefixes(results, record_run, place, tame, typed):
         tame(command, "--", typed)
 
 
+@hostile
 @given(typed=text)
 @example(typed="~nobody-of-that-name/runs.db")
 def test_names_of_databases(place, tame, typed):
