@@ -24,7 +24,7 @@ LONGEST_DELAY = 0.03  # seconds: a few updates
 
 def kill_from(step: int) -> None:
     """Arms every loop of this process."""
-    original = Loop._step
+    original = Loop.advance
     armed = threading.Event()
 
     def stepping(self: Loop) -> None:
@@ -33,7 +33,7 @@ def kill_from(step: int) -> None:
             threading.Timer(random.uniform(0, LONGEST_DELAY), _die, [self]).start()
         original(self)
 
-    Loop._step = stepping  # type: ignore[method-assign]
+    Loop.advance = stepping  # type: ignore[method-assign]
 
 
 def _die(loop: Loop) -> None:

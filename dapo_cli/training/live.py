@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from dapo_cli import console
 from dapo_cli.display import sparkline
-from dapo_cli.training.loop import Display, Progress
+from dapo_cli.training.progress import Display, Progress
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

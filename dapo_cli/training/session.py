@@ -3,42 +3,24 @@
 from __future__ import annotations
 
 import json
-import shlex
-import signal
-import traceback
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, suppress
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any
 
 from algorithms import learner_of
-from algorithms._learner import Learner
 from dapo_cli import config as configuration
 from dapo_cli.config import RunConfig
-from dapo_cli.errors import BadInput, Interrupted, RunFailed
-from dapo_cli.project_file import database_location
+from dapo_cli.errors import BadInput
 from dapo_cli.training import envs, extension, provenance
-from dapo_cli.training.checkpoint import Checkpoints, Loaded
+from dapo_cli.training.checkpoint import Checkpoints
 from dapo_cli.training.envs import Environment
 from dapo_cli.training.execution import Execution
-from dapo_cli.training.live import display
-from dapo_cli.training.loop import Diverged, Loop, StoppedBySignal
-from dapo_cli.training.signals import Stop
+from dapo_cli.training.members import Member, Trainee, train
 from store import queue, runs
-from store.errors import CannotWrite, RunBusy, StoreError
+from store.errors import RunBusy
 from store.locks import RunLock
 from store.recorder import Recorder
 from store.session import Database
-
-LONGEST_REASON = 300  # characters; the traceback in the run's events has the rest
-
-
-class Trainee(NamedTuple):
-    """What a run needs beside its record. Made before anything is written, since making it may fail."""
-
-    config: RunConfig  # resolved for the environment
-    environments: tuple[Environment, Environment]  # for training and for evaluation
-    learner: Learner
-    execution: Execution
 
 
 def resolved(config: RunConfig) -> RunConfig:
@@ -63,7 +45,8 @@ def start(config: RunConfig, location: str) -> str:
         _lock(stack, db, run_id)
         runs.create(db, run=row, hyperparameters=trainee.config.rows(), tags=config.tags)
         checkpoints, recorder = Checkpoints(db, run_id), Recorder(db, run_id)
-        _train(stack, db, run_id, trainee, checkpoints, recorder, [remark] if remark else [])
+        member = Member(run_id, trainee, checkpoints, recorder, [remark] if remark else [])
+        train(stack, db, [member], trainee.learner.update)
     return run_id
 
 
@@ -105,7 +88,8 @@ def claimed(location: str, run_id: str, worker_id: str, modules: Sequence[str] =
         queue.start_over(db, run_id)  # what came of an attempt without a checkpoint, perhaps on another machine
         runs.set_status(db, run_id, "running", **made, **execution.as_dict())
         checkpoints, recorder = Checkpoints(db, run_id), Recorder(db, run_id)
-        _train(stack, db, run_id, trainee, checkpoints, recorder, [remark] if remark else [])
+        member = Member(run_id, trainee, checkpoints, recorder, [remark] if remark else [])
+        train(stack, db, [member], trainee.learner.update)
 
 
 def _go_on(location: str, run: Mapping[str, Any], config: RunConfig, worker_id: str | None = None) -> None:
@@ -128,7 +112,8 @@ def _go_on(location: str, run: Mapping[str, Any], config: RunConfig, worker_id: 
         recorder.event("resumed", provenance.command(), step, {**provenance.of_process(), **execution.as_dict()})
         before = loaded.fingerprint if loaded else provenance.fingerprint_of(run)
         reasons = _differences(before, provenance.fingerprint(execution.as_dict()))
-        _train(stack, db, run_id, trainee, checkpoints, recorder, complaints, loaded, reasons)
+        member = Member(run_id, trainee, checkpoints, recorder, complaints, loaded, reasons)
+        train(stack, db, [member], trainee.learner.update)
 
 
 def _check_claim(db: Database, run_id: str, worker_id: str) -> None:
@@ -154,7 +139,8 @@ def extend(plan: extension.Plan, location: str) -> str:
             _lock(stack, db, run_id)
             checkpoints = extension.create(db, source, loaded, trainee.learner, row, trainee.config)
         recorder = Recorder(db, run_id, resume_from=loaded.step)
-        _train(stack, db, run_id, trainee, checkpoints, recorder, complaints, loaded, reasons)
+        member = Member(run_id, trainee, checkpoints, recorder, complaints, loaded, reasons)
+        train(stack, db, [member], trainee.learner.update)
     return run_id
 
 
@@ -209,77 +195,6 @@ def _lock(stack: ExitStack, db: Database, run_id: str) -> None:
     lock = RunLock(db.run_folder(run_id) / "lock")
     lock.acquire()
     stack.callback(lock.release)
-
-
-def _train(
-    stack: ExitStack,
-    db: Database,
-    run_id: str,
-    trainee: Trainee,
-    checkpoints: Checkpoints,
-    recorder: Recorder,
-    remarks: list[str],
-    loaded: Loaded | None = None,
-    reasons: list[str] | None = None,
-) -> None:
-    settings = trainee.config.settings
-    stop = stack.enter_context(Stop())
-    name = runs.shorten(db)[run_id]
-    screen, shown = display(f"{settings.algo} on {settings.env}, seed {settings.seed}, run {name}")
-    fingerprint = provenance.fingerprint(trainee.execution.as_dict())
-    loop = Loop(settings, trainee.learner, trainee.environments, recorder, checkpoints, fingerprint, screen, stop)
-
-    def body() -> None:
-        differences = list(reasons or [])
-        if loaded and not loop.restore(loaded):
-            differences.append("the open episode did not repeat itself")
-        if differences:
-            text = "; ".join(differences)
-            runs.set_status(db, run_id, "running", exactness="approximate")
-            recorder.event("approximate", text, loop.progress.step)
-            remarks.append(f"this run is marked approximate: {text}")
-        for remark in remarks:
-            screen.say(remark)
-        with shown:
-            loop.run()
-
-    _finish(body, recorder, stop, name, _resume_command(db, name))
-    if not settings.keep_replay:
-        checkpoints.drop_replay()
-
-
-def _finish(body: Callable[[], None], recorder: Recorder, stop: Stop, name: str, again: str) -> None:
-    """Runs `body` and closes the record with the status that it ended in."""
-    try:
-        body()
-    except (StoppedBySignal, KeyboardInterrupt) as error:
-        signum = stop.requested or signal.SIGINT
-        word = "SIGTERM" if signum == signal.SIGTERM else "Ctrl-C"
-        saved = isinstance(error, StoppedBySignal)
-        recorder.close("interrupted", word if saved else f"{word} twice")
-        state = "checkpoint saved" if saved else "without a checkpoint of this moment"
-        raise Interrupted(f"interrupted, {state}; continue with: {again}", signum) from error
-    except Diverged as error:
-        recorder.close("diverged", str(error))
-        raise RunFailed(f"run {name} diverged: {error}; its record is kept (dapo show {name})") from error
-    except StoreError as error:
-        with suppress(StoreError):  # where not even this can be written, a dead process is the true status
-            recorder.close("interrupted", str(error))
-        raise CannotWrite(f"{error}; then continue with: {again}") from error
-    except Exception as error:
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"[:LONGEST_REASON]
-        recorder.event("traceback", reason, data={"traceback": traceback.format_exc()})
-        recorder.close("failed", reason)
-        raise RunFailed(f"run {name} failed: {reason} (dapo show {name} has the traceback)") from error
-    recorder.close("completed")
-
-
-def _resume_command(db: Database, name: str) -> str:
-    if db.location == database_location(None):
-        return f"dapo resume {name}"
-    if db.path is None:  # its URL may hold a password
-        return f"dapo resume {name} with the same --db"
-    return f"dapo resume {name} --db {shlex.quote(db.location)}"
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
