@@ -24,6 +24,7 @@ from store.errors import StoreError
 from store.liveness import dead_runs
 from store.locks import RunLock
 from store.merged_files import forget_replaced, place
+from store.merged_sweeps import merge_links, merge_sweeps
 from store.models import Base, Export, Run, Selection, Sweep
 from store.session import Database
 
@@ -61,6 +62,7 @@ def merge(db: Database, other: str) -> Outcome:
         with source.connect() as theirs:
             found = {row["id"]: dict(row) for row in theirs.execute(select(Run.__table__)).mappings()}
             for run_id, run in found.items():
+                run["worker_id"] = None  # a worker of the other queue
                 if run["status"] == "running":
                     run["status"] = "interrupted"
                     if run_id not in dead:
@@ -73,10 +75,13 @@ def merge(db: Database, other: str) -> Outcome:
                 with translated_files(f"the runs' files in {db.files}"):
                     for run_id in (*outcome.added, *outcome.updated):
                         placed += place(source.run_folder(run_id), db.run_folder(run_id))
-                with db.transaction(durable=True) as session:
-                    _merge_sweeps(session, theirs, outcome)
+                with db.transaction(durable=True, shared=True) as session:  # `merging` keeps others out
+                    merged = merge_sweeps(session, theirs)
+                    outcome.sweeps.extend(merged.added)
+                    outcome.conflicts.extend(merged.conflicts)
                     for run_id in (*outcome.added, *outcome.updated):
                         _write_run(session, theirs, found[run_id], db.run_folder(run_id), new=run_id in outcome.added)
+                    merge_links(session, theirs)
                     _merge_selections(session, theirs, outcome)
                     _merge_exports(session, theirs, outcome)
             except BaseException:
@@ -171,24 +176,6 @@ def _write_run(session: Session, theirs: Session, run: dict[str, Any], folder: P
         missing = [dict(row) for row in theirs.execute(query).mappings() if tuple(row.values()) not in known]
         if missing:
             session.execute(insert(rows), missing)
-
-
-def _merge_sweeps(session: Session, theirs: Session, outcome: Outcome) -> None:
-    held = {row.id: row for row in session.execute(select(Sweep.__table__))}
-    names = {row.name for row in held.values()}
-    for row in theirs.execute(select(Sweep.__table__).order_by(Sweep.id)).mappings():
-        if row["id"] in held:
-            if held[row["id"]].definition != row["definition"]:
-                outcome.conflicts.append(
-                    f"sweep {row['name']!r} is defined otherwise over there: this database's stays"
-                )
-            continue
-        name = row["name"]
-        if name in names:
-            name = f"{name}-{row['id'][:6]}"
-            outcome.conflicts.append(f"there is another sweep {row['name']!r} over there: it is called {name!r} here")
-        session.execute(insert(Sweep), [{**row, "name": name}])
-        outcome.sweeps.append(name)
 
 
 def _merge_selections(session: Session, theirs: Session, outcome: Outcome) -> None:
