@@ -44,21 +44,34 @@ def work_off(location: str, plan: Plan, jobs: int, as_json: bool) -> bool:
 
     Raises Interrupted, with the runs back in the queue.
     """
-    from dapo_cli.project_file import database_location
     from dapo_cli.sweeps import dashboard, supervisor
+
+    name = plan.definition.name
+    order = supervisor.Order(name, jobs, modules=modules(plan))
+    with dashboard.screen(name) as screen:
+        ended = supervisor.work(location, order, screen)
+    return say_result(location, name, as_json, ended)
+
+
+def modules(plan: Plan) -> list[str]:
+    """The modules that a plan's environments are imported from, which the user has named there."""
+    return sorted({config.settings.env.rpartition(":")[0] for config in plan.configs} - {""})
+
+
+def say_result(location: str, name: str, as_json: bool, ended: Counter[str] | None = None) -> bool:
+    """What a sweep came to, and what to type next. Whether no run of it failed.
+
+    `ended`: how many runs ended in which status this time, where that is known.
+    """
+    from dapo_cli.project_file import database_location
     from store import runs, sweeps
     from store.session import Database
 
-    name = plan.definition.name
-    modules = {config.settings.env.rpartition(":")[0] for config in plan.configs} - {""}  # the user named them
-    order = supervisor.Order(name, jobs, modules=sorted(modules))
-    with dashboard.screen(name) as screen:
-        ended = supervisor.work(location, order, screen)
     with Database.read(location) as db:
         members = runs.listing(db, where=sweeps.members(sweeps.get(db, name)["id"]))
     states = Counter(run["status"] for run in members)
     if as_json:
-        console.print_json({"sweep": name, "states": dict(states), "ended": dict(ended)})
+        console.print_json({"sweep": name, "states": dict(states), "ended": None if ended is None else dict(ended)})
     else:
         said = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
         place = "" if location == database_location(None) or "://" in location else f" --db {shlex.quote(location)}"

@@ -185,7 +185,9 @@ def _do(
             console.print_json({"sweep": plan.definition.name, "runs": queued.runs, "added": queued.added})
         return
     if elsewhere:
-        launchers.launch(launcher, team)
+        done = launchers.launch(launcher, team._replace(modules=tuple(_sweeping.modules(plan))))
+        if done and not _sweeping.say_result(location, definition.name, as_json):
+            raise typer.Exit(1)
         return
     if not _sweeping.work_off(location, plan, jobs or _sweeping.cores(), as_json):
         raise typer.Exit(1)

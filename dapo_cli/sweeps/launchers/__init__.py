@@ -27,6 +27,7 @@ class Request(NamedTuple):
     gpus: float = 0.0  # for each run
     address: str | None = None  # of a Ray cluster; None: RAY_ADDRESS
     slurm: tuple[str, ...] = ()  # options of sbatch, each NAME=VALUE
+    modules: tuple[str, ...] = ()  # that environments may be imported from
 
 
 class Command(NamedTuple):
@@ -52,6 +53,7 @@ def command(request: Request) -> Command:
         environment["DAPO_DB"] = url.render_as_string(hide_password=False)
     if request.sweep is not None:
         arguments += ["--sweep", request.sweep]
+    arguments += [word for module in request.modules for word in ("--import", module)]
     return Command((*arguments, "--jobs", str(request.jobs)), environment)
 
 
@@ -70,14 +72,15 @@ def check(name: str, request: Request) -> None:
     _module(name).check(request)
 
 
-def launch(name: str, request: Request, *, dry_run: bool = False) -> None:
+def launch(name: str, request: Request, *, dry_run: bool = False) -> bool:
     """Start workers with the launcher of that name, and wait for them where they live no longer than this process.
 
-    With `dry_run`, print what would be started. Raises BadInput as `check`, StoreError, Interrupted (the workers were
+    Returns whether they have ended. With `dry_run`, print what would be started. Raises BadInput as `check`, StoreError, Interrupted (the workers were
     stopped; their runs are back in the queue), RunFailed (a worker ended with an error).
     """
     check(name, request)
     _module(name).launch(request, dry_run=dry_run)
+    return name != "slurm" and not dry_run
 
 
 def _module(name: str) -> Any:
