@@ -16,7 +16,7 @@ class Location(NamedTuple):
     """Where a database is, and where the files of its runs are."""
 
     shown: str  # to users: without a password
-    url: URL  # for the driver
+    url: URL  # with `files` in it, where it is a server's: all that another machine needs
     path: Path | None  # absolute; None for a server
     files: Path  # absolute
 
@@ -61,4 +61,4 @@ def _server(url: URL) -> Location:
         files = Path(folder).expanduser().absolute()
     except RuntimeError as error:
         raise StoreError(f"{folder}: there is no such home folder: write the path in full") from error
-    return Location(shown, url.difference_update_query(["files"]), None, files)
+    return Location(shown, url.update_query_dict({"files": str(files)}), None, files)

@@ -34,6 +34,7 @@ def engine(url: URL) -> Engine:
     """
     wanted = {**_CONNECT, "options": f"-c lock_timeout={int(_sqlite.BUSY_TIMEOUT * 1000)}"}
     options = {name: value for name, value in wanted.items() if name not in url.query}
+    url = url.difference_update_query(["files"])  # ours, not the driver's
     return create_engine(url, poolclass=QueuePool, pool_size=1, pool_pre_ping=True, connect_args=options)
 
 

@@ -4,21 +4,35 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Table, insert, update
+from sqlalchemy import Connection, Table, insert, select, update
 
 from store._values import clean, encode_json, now, split_number
-from store.errors import DatabaseLocked, RunNotFound
+from store.errors import DatabaseLocked, Disconnected, RunBusy, RunNotFound
 from store.models import Base
 from store.recorded import Comparison, Recorded
 from store.session import Database
 
 INTERVAL = 1.0  # seconds between two transactions
+PATIENCE = 600.0  # seconds for which a run that has to write waits for a server that is away
 
 _RUN, _EPISODE, _EVALUATION, _METRIC, _EVENT = (
     Base.metadata.tables[name] for name in ("run", "episode", "evaluation", "metric", "event")
 )
+_TRAINER = (_RUN.c.host, _RUN.c.pid)
+
+Ending = tuple[str, str | None] | None  # status and reason
+
+
+class _Batch(NamedTuple):
+    """What one transaction writes."""
+
+    heartbeat: str  # of this batch alone
+    rows: dict[Table, list[dict[str, Any]]]
+    progress: tuple[int, float] | None
+    comparison: Comparison | None
+    ending: Ending
 
 
 class Recorder:
@@ -26,7 +40,11 @@ class Recorder:
 
     Every INTERVAL it commits the new rows, the progress and a heartbeat in one transaction. If that fails, the rows
     stay in memory and the next call raises the StoreError; `close` tries once more. A database that others keep locked
-    is tried again, for as long as no `flush` insists.
+    is tried again, for as long as no `flush` insists; one whose server is away, for PATIENCE even then. If the
+    connection breaks while the server commits, the heartbeat on record tells whether it has.
+
+    A run has one trainer: once the run's host and process are no longer those that it had when the recorder was made,
+    because another machine took the run over, nothing more is written and the StoreError RunBusy says so.
 
     With `resume_from`, the step of the checkpoint from which the run goes on, recomputed rows are compared with those
     that an earlier session left (wall time excluded). Equal rows stay. At the first difference the run is marked
@@ -45,6 +63,9 @@ class Recorder:
         self._recorded = Recorded.after(db, run_id, resume_from) if resume_from is not None else None
         self._error: Exception | None = None
         self._closed = False
+        self._doubtful: _Batch | None = None
+        self._trainer = self._trainer_on_record()
+        db.patience = PATIENCE
         self._writing = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._write_often, name=f"recorder of {run_id}", daemon=True)
@@ -106,7 +127,7 @@ class Recorder:
     def flush(self) -> None:
         """Return when everything recorded so far is committed and survives a power failure."""
         self._raise_error()
-        self._write(durable=True)
+        self._insist(None)
 
     def close(self, status: str, reason: str | None = None) -> None:
         """Commit the rest with the run's final status and an event of that kind; a second call does nothing."""
@@ -114,7 +135,7 @@ class Recorder:
             return
         self._stop.set()
         self._thread.join()
-        self._write(durable=True, ending=(status, reason))
+        self._insist((status, reason))
         self._closed = True
 
     def _raise_error(self) -> None:
@@ -125,40 +146,71 @@ class Recorder:
         while not self._stop.wait(INTERVAL):
             try:
                 self._write()
-            except DatabaseLocked:  # by many writers on a slow disk: the rows wait in memory, and a checkpoint insists
+            except (DatabaseLocked, Disconnected):  # the rows wait in memory, and a checkpoint insists
                 continue
             except Exception as error:  # for the training thread, whatever it is
                 self._error = error
                 return
 
-    def _write(self, *, durable: bool = False, ending: tuple[str, str | None] | None = None) -> None:
+    def _insist(self, ending: Ending) -> None:
+        try:
+            self._write(durable=True, ending=ending)
+        except Disconnected:  # in the middle: the server is back, or is waited for
+            self._write(durable=True, ending=ending)
+
+    def _write(self, *, durable: bool = False, ending: Ending = None) -> None:
         with self._writing:
+            if self._doubtful is not None and self._settle(self._doubtful) and self._doubtful.ending:
+                return
+            self._doubtful = None
             # The training thread may append at any moment: take what is there, and drop it once it is committed.
-            batch = {table: rows[:] for table, rows in self._pending.items()}
-            step, wall_time = self._progress or (None, None)
-            new: Mapping[Table, Sequence[Mapping[str, Any]]] = batch
-            comparison = self._recorded.compare(batch, step if durable else None) if self._recorded else None
-            with self._db.transaction(durable=durable) as session:
-                connection = session.connection()
-                self._update_run(connection, heartbeat_at=now())
-                if step is not None:
-                    self._update_run(connection, step=step, wall_time=wall_time)
-                if comparison is not None:
-                    new = comparison.new
-                    self._replace(connection, comparison)
-                for table, rows in new.items():
-                    if rows:
-                        connection.execute(insert(table), rows)
-                if ending is not None:
-                    status, reason = ending
-                    reason = clean(reason) if reason else None
-                    self._update_run(connection, status=status, reason=reason, ended_at=now())
-                    connection.execute(insert(_EVENT), self._event_row(status, reason or status, step, None))
-            for table, rows in batch.items():
-                del self._pending[table][: len(rows)]
-            if comparison is not None:
-                self._recorded = comparison.rest
-                self.approximate = self.approximate or comparison.difference is not None
+            rows = {table: rows[:] for table, rows in self._pending.items()}
+            progress = self._progress
+            upto = progress[0] if durable and progress else None
+            comparison = self._recorded.compare(rows, upto) if self._recorded else None
+            batch = _Batch(now(), rows, progress, comparison, ending)
+            try:
+                with self._db.transaction(durable=durable, shared=True) as session:
+                    self._execute(session.connection(), batch)
+            except Disconnected:
+                self._doubtful = batch
+                raise
+            self._drop(batch)
+
+    def _execute(self, connection: Connection, batch: _Batch) -> None:
+        self._update_run(connection, heartbeat_at=batch.heartbeat)
+        step = None
+        if batch.progress is not None:
+            step, wall_time = batch.progress
+            self._update_run(connection, step=step, wall_time=wall_time)
+        new: Mapping[Table, Sequence[Mapping[str, Any]]] = batch.rows
+        if batch.comparison is not None:
+            new = batch.comparison.new
+            self._replace(connection, batch.comparison)
+        for table, rows in new.items():
+            if rows:
+                connection.execute(insert(table), rows)
+        if batch.ending is not None:
+            status, reason = batch.ending
+            reason = clean(reason) if reason else None
+            self._update_run(connection, status=status, reason=reason, ended_at=now())
+            connection.execute(insert(_EVENT), self._event_row(status, reason or status, step, None))
+
+    def _settle(self, batch: _Batch) -> bool:
+        """Whether a batch was committed though nobody could say so; if it was, it is dropped."""
+        query = select(_RUN.c.heartbeat_at).where(_RUN.c.id == self._run_id)
+        with self._db.transaction(shared=True) as session:
+            committed = session.scalar(query.with_for_update()) == batch.heartbeat  # waits for its end on the server
+        if committed:
+            self._drop(batch)
+        return bool(committed)
+
+    def _drop(self, batch: _Batch) -> None:
+        for table, rows in batch.rows.items():
+            del self._pending[table][: len(rows)]
+        if batch.comparison is not None:
+            self._recorded = batch.comparison.rest
+            self.approximate = self.approximate or batch.comparison.difference is not None
 
     def _replace(self, connection: Connection, comparison: Comparison) -> None:
         difference = comparison.difference
@@ -169,8 +221,19 @@ class Recorder:
             connection.execute(insert(_EVENT), event)
 
     def _update_run(self, connection: Connection, **values: Any) -> None:
-        if not connection.execute(update(_RUN).where(_RUN.c.id == self._run_id).values(values)).rowcount:
+        ours = [column.is_not_distinct_from(value) for column, value in zip(_TRAINER, self._trainer, strict=True)]
+        if connection.execute(update(_RUN).where(_RUN.c.id == self._run_id, *ours).values(values)).rowcount:
+            return
+        trainer = connection.execute(select(*_TRAINER).where(_RUN.c.id == self._run_id)).one_or_none()
+        if trainer is None:
             raise RunNotFound(f"run {self._run_id} was deleted from {self._db.location} meanwhile: train it anew")
+        host, pid = trainer
+        raise RunBusy(f"run {self._run_id} was taken over by process {pid} on {host}: leave it to that one")
+
+    def _trainer_on_record(self) -> tuple[Any, ...]:
+        with self._db.connect() as session:
+            trainer = session.execute(select(*_TRAINER).where(_RUN.c.id == self._run_id)).one_or_none()
+        return (None, None) if trainer is None else tuple(trainer)
 
     def _event_row(self, kind: str, message: str, step: int | None, data: dict[str, Any] | None) -> dict[str, Any]:
         text = clean(message)

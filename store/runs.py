@@ -41,7 +41,7 @@ def create(
     `id` may be given, so that the run's lock is taken first; the status is "running" unless given. Each of
     `hyperparameters` has `name`, `value` (bool, int, float, str, list or None), `origin` and perhaps `symbol`.
     """
-    with db.transaction() as session:
+    with db.transaction(shared=True) as session:
         return insert_runs(session, [NewRun(run, list(hyperparameters), list(tags))])[0]
 
 
@@ -60,7 +60,7 @@ def extend(
     is as for `add_checkpoint`, its files in the new run's folder; an event "extended" with `message` says the step.
     """
     step = checkpoint["step"]
-    with db.transaction(durable=True) as session:
+    with db.transaction(durable=True, shared=True) as session:
         new = NewRun({**run, "step": step}, list(hyperparameters), list(tags))
         run_id = insert_runs(session, [new])[0]
         for model in (Episode, Evaluation, Metric):
@@ -156,7 +156,7 @@ def set_status(db: Database, run_id: str, status: str, reason: str | None = None
         values |= {"heartbeat_at": time, "host": socket.gethostname(), "pid": os.getpid()}
         values["started_at"] = func.coalesce(Run.started_at, time)
     values |= columns
-    with db.transaction() as session:
+    with db.transaction(shared=True) as session:
         if session.get(Run, run_id) is None:
             raise RunNotFound(f"run {run_id!r} is no longer in {db.location}: it was deleted, so train it anew")
         session.execute(update(Run).where(Run.id == run_id).values(encoded(values)))
@@ -184,13 +184,13 @@ def add_checkpoint(db: Database, run_id: str, *, step: int, path: str, size: int
     `path` is relative to `db.run_folder(run_id)`, `size` in bytes.
     """
     row = _checkpoint_row(run_id, step=step, path=path, size=size, sha256=sha256)
-    with db.transaction(durable=True) as session:
+    with db.transaction(durable=True, shared=True) as session:
         session.merge(Checkpoint(**row))
 
 
 def remove_checkpoint(db: Database, run_id: str, step: int) -> None:
     """Forget a checkpoint. Do so before its files are deleted: a row means that the files are whole."""
-    with db.transaction(durable=True) as session:
+    with db.transaction(durable=True, shared=True) as session:
         row = session.get(Checkpoint, (run_id, step))
         if row is not None:
             session.delete(row)

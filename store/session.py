@@ -207,7 +207,7 @@ class Database:
             try:
                 if self.url.get_backend_name() == "postgresql":
                     return _postgresql.engine(self.url)
-                return create_engine(self.url, pool_pre_ping=True)
+                return create_engine(self.url.difference_update_query(["files"]), pool_pre_ping=True)
             except (NoSuchModuleError, ModuleNotFoundError) as error:
                 driver = self.url.drivername
                 remedy = "pip install 'dapo-cli[postgres]'" if driver.startswith("postgresql") else "install it"

@@ -6,3 +6,6 @@ import pytest
 
 on_sqlite = pytest.mark.parametrize("location", ["sqlite"], indirect=True)
 """For a test of what only SQLite has: files, journal modes, backups."""
+
+on_postgresql = pytest.mark.parametrize("location", [pytest.param("postgresql", marks=pytest.mark.slow)], indirect=True)
+"""For a test of what only a server does."""

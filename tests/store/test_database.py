@@ -220,10 +220,11 @@ def test_a_lock_held_for_too_long(database, make_run, monkeypatch):
     monkeypatch.setattr(_sqlite, "BUSY_TIMEOUT", 0.05)
     with (
         Database.write(database.location) as other,
-        database.transaction(),
-        pytest.raises(DatabaseLocked, match="another process keeps it locked: try again"),
+        database.transaction() as session,
     ):
-        runs.set_status(other, run_id, "failed")
+        session.execute(text("UPDATE run SET note = note"))
+        with pytest.raises(DatabaseLocked, match="another process keeps it locked: try again"):
+            runs.set_status(other, run_id, "failed")
 
 
 def connect_to_full_disk(path: Path) -> sqlite3.Connection:

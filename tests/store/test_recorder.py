@@ -13,6 +13,8 @@ from store.errors import CannotWrite, DatabaseLocked, RunNotFound
 from store.recorder import Recorder
 from store.session import Database
 
+HOLD = text("UPDATE run SET note = note")  # and nobody else may write to a run until the transaction ends
+
 
 @pytest.fixture
 def still(monkeypatch):
@@ -130,8 +132,10 @@ def test_a_failed_write_loses_no_row(database, impatient, make_run):
     run_id = make_run()
     recorder = Recorder(impatient, run_id)
     record(recorder, 0)
-    with database.transaction(), pytest.raises(DatabaseLocked):
-        recorder.flush()
+    with database.transaction() as session:
+        session.execute(HOLD)
+        with pytest.raises(DatabaseLocked):
+            recorder.flush()
     record(recorder, 1)
     recorder.flush()
     assert frames.episodes(database, [run_id])["number"].tolist() == [0, 1]
@@ -171,7 +175,8 @@ def test_a_locked_database_is_tried_again_until_somebody_insists(database, impat
     monkeypatch.setattr("store.recorder.INTERVAL", 0.01)
     run_id = make_run()
     recorder = Recorder(impatient, run_id)
-    with database.transaction():
+    with database.transaction() as session:
+        session.execute(HOLD)
         record(recorder, 0)
         recorder._thread.join(0.5)
         record(recorder, 1)
