@@ -137,10 +137,9 @@ class Tsallis:
 
     def project(self, y: Tensor) -> Tensor:
         """p = [1 + (q - 1)(y - ν)]₊^(1 / (q - 1)) with the ν at which it sums to one."""
-        z = y.detach() - y.detach().amax(-1, keepdim=True)
-        p, _ = self._at(z, self._normaliser(z))
-        p = p / p.sum(-1, keepdim=True)
-        return _differentiable(p, self.slope(p), y)
+        w = (self.q - 1) * (y.detach() - y.detach().amax(-1, keepdim=True))
+        p, slope = self._at(w, self._normaliser(w))
+        return _differentiable(p / p.sum(-1, keepdim=True), slope.clamp(max=torch.finfo(p.dtype).eps ** -0.5), y)
 
     def conjugate(self, y: Tensor) -> Tensor:
         """⟨y, p⟩ - Φ(p) at p = ∇Φ*(y)."""
@@ -160,35 +159,43 @@ class Tsallis:
         """By Fenchel's equality."""
         return _dual_divergence(self, x, y)
 
-    def _at(self, z: Tensor, nu: Tensor) -> tuple[Tensor, Tensor]:
-        """p(ν) and its slope dp/dz = p^(2 - q), both (..., n); 0 outside the support."""
-        e = self.q - 1
-        u = (e * (z - nu)).clamp(min=-1)  # p^(q - 1) - 1
-        p = (torch.log1p(u) / e).exp()
-        return p, p / (1 + u).clamp(min=torch.finfo(z.dtype).tiny)
+    def _at(self, w: Tensor, nu: Tensor) -> tuple[Tensor, Tensor]:
+        """p = [1 + w - ν]₊^(1 / (q - 1)) and dp/dy = p^(2 - q), both (..., n); 0 outside the support."""
+        inverse, eps = 1 / (self.q - 1), torch.finfo(w.dtype).eps
+        u = w - nu
+        if inverse < 0:
+            p = (torch.log1p(u) * inverse).exp()
+        else:  # log 0 and 0 / 0 cost a processor many times an ordinary number: they are cut off before, and p after
+            u = u.clamp(min=eps - 1)
+            p = torch.threshold((torch.log1p(u) * inverse).exp(), 1.001 * eps**inverse, 0.0)
+        return p, p / (1 + u)
 
-    def _normaliser(self, z: Tensor) -> Tensor:
-        """The ν (..., 1) of dual vectors z (..., n) with maximum 0: Newton in a bracket that bisection halves.
-
-        k(ν) = (S^(q - 1) - 1) / (q - 1) with S = Σ p(ν) falls, and is convex for q ≤ 2: Newton from the left end then
-        never passes the root. It is 0 between S = n p_max and S = p_max, which bracket ν.
-        """
-        e = self.q - 1
-        low = torch.zeros_like(z[..., :1])
-        high = low + -math.expm1(-e * math.log(z.shape[-1])) / e
-        if self.q <= 2:
-            halve = (False, True, False, True, *[False] * 6)
-        else:  # p(ν) has an infinite slope where an action enters: only bisection is sure
-            halve = (*[True] * (52 if z.dtype == torch.float64 else 24), False)
-        nu = low
-        for bisect in halve:
-            p, slope = self._at(z, nu)
-            total = p.sum(-1, keepdim=True)
-            low, high = torch.where(total >= 1, nu, low), torch.where(total >= 1, high, nu)
-            log_total = total.clamp(min=torch.finfo(z.dtype).tiny).log()
-            newton = nu + torch.expm1(e * log_total) / e / (slope.sum(-1, keepdim=True) * (-(1 - e) * log_total).exp())
-            nu = 0.5 * (low + high) if bisect else newton.clamp(low, high)
+    def _normaliser(self, w: Tensor) -> Tensor:
+        """The ν (..., 1) at which S = Σ p is 1, of w = (q - 1) y (..., n) where the maximum of y is 0."""
+        e, n = self.q - 1, w.shape[-1]
+        width = -math.expm1(-e * math.log(n))  # at ν = 0 the largest p is 1; at ν = width, S is at most 1
+        nu = torch.zeros_like(w[..., :1])
+        if self.q > 2:  # p has an infinite slope where an action enters: only bisection is sure
+            low, high = nu, nu + width
+            for _ in range(52 if w.dtype == torch.float64 else 24):
+                nu = 0.5 * (low + high)
+                inside = self._at(w, nu)[0].sum(-1, keepdim=True) >= 1
+                low, high = torch.where(inside, nu, low), torch.where(inside, high, nu)
+            return 0.5 * (low + high)
+        # (S^(q - 1) - 1) / (q - 1) is convex in ν / (q - 1) and falls: from where S ≥ 1 Newton never passes the root.
+        # For q > 1 so is p, and S ≥ n p(mean w - ν): of two starts the nearer.
+        if e > 0:
+            nu = (w.mean(-1, keepdim=True) + width).clamp(min=0)
+        for _ in range(_newton_steps(n)):
+            p, slope = self._at(w, nu)
+            S = p.sum(-1, keepdim=True)
+            nu = nu - S * torch.expm1(-e * S.log()) / slope.sum(-1, keepdim=True)
         return nu
+
+
+def _newton_steps(n: int) -> int:
+    """Enough for n actions: by the last of them nothing changes any more, for all q ≤ 2 [test]."""
+    return 4 + n.bit_length() // 2
 
 
 def mirror_map(q: float) -> MirrorMap:
