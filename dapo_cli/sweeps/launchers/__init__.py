@@ -75,8 +75,9 @@ def check(name: str, request: Request) -> None:
 def launch(name: str, request: Request, *, dry_run: bool = False) -> bool:
     """Start workers with the launcher of that name, and wait for them where they live no longer than this process.
 
-    Returns whether they have ended. With `dry_run`, print what would be started. Raises BadInput as `check`, StoreError, Interrupted (the workers were
-    stopped; their runs are back in the queue), RunFailed (a worker ended with an error).
+    Returns whether they have ended. With `dry_run`, print what would be started. Raises BadInput as `check`,
+    StoreError, Interrupted (the workers were stopped; their runs are back in the queue), RunFailed (a worker ended with
+    an error).
     """
     check(name, request)
     _module(name).launch(request, dry_run=dry_run)
