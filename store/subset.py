@@ -13,7 +13,7 @@ from store import _sqlite
 from store._failures import translated, translated_files
 from store.errors import CannotWrite
 from store.maintenance import _copy_files, _drop_replaced_checkpoints
-from store.models import Base, Run, Selection, Sweep
+from store.models import Base, Run, Selection, Sweep, SweepRun
 from store.session import Database
 
 ROWS = ("tag", "hyperparameter", "episode", "evaluation", "metric", "event")
@@ -55,11 +55,15 @@ def copy(
 def _copy_rows(
     source: Session, session: Session, run_ids: Sequence[str], selection: str | None, checkpoints: bool
 ) -> None:
-    runs, sweeps, pinned = (Base.metadata.tables[model.__tablename__] for model in (Run, Sweep, Selection))
+    runs, sweeps, belonging, pinned = (
+        Base.metadata.tables[model.__tablename__] for model in (Run, Sweep, SweepRun, Selection)
+    )
     found = [run for part in _selected(source, runs, run_ids, runs.c.id) for run in part]
-    wanted = {run.sweep_id for run in found if run.sweep_id is not None}
+    links = [link for part in _selected(source, belonging, run_ids, belonging.c.run_id) for link in part]
+    wanted = {link.sweep_id for link in links} | {run.sweep_id for run in found if run.sweep_id is not None}
     _insert(session, sweeps, _selected(source, sweeps, sorted(wanted), sweeps.c.id))
     _insert(session, runs, [found])
+    _insert(session, belonging, [links] if links else [])
     session.execute(update(runs).where(runs.c.status == "running").values(status="interrupted"))
     for name in (*ROWS, *(["checkpoint"] if checkpoints else [])):
         table = Base.metadata.tables[name]

@@ -152,6 +152,7 @@ def set_state(db: Database, name: str, state: str) -> str:
         raise ValueError(f"no such state of a sweep: {state}")
     with db.transaction(durable=True) as session:
         sweep = _named(session, db, name)
+        before = str(sweep.state)
         session.execute(update(Sweep).where(Sweep.id == sweep.id).values(state=state))
         if state == "cancelled":
             waiting = members(sweep.id) & (Run.status == "queued") & Run.worker_id.is_(None) & ~wanted_by_a_sweep()
@@ -159,7 +160,7 @@ def set_state(db: Database, name: str, state: str) -> str:
             for run_id in ids:
                 session.execute(update(Run).where(Run.id == run_id).values(status="cancelled", ended_at=now()))
                 session.execute(insert(Event).values(event_row(run_id, "cancelled", f"with the sweep {sweep.name}")))
-        return str(sweep.state)
+        return before
 
 
 def retry(db: Database, name: str) -> list[str]:
@@ -202,7 +203,7 @@ def _open(session: Session, name: str, definition: Mapping[str, Any], new_id: st
     state = "active" if held.state == "cancelled" else held.state
     session.execute(update(Sweep).where(Sweep.id == held.id).values(definition=text, state=state))
     links = select(SweepRun.run_id, SweepRun.position).where(SweepRun.sweep_id == held.id)
-    return held.id, dict(session.execute(links).tuples().all())
+    return held.id, {run_id: position for run_id, position in session.execute(links)}  # noqa: C416 (a Row is no tuple)
 
 
 def _on_record(session: Session, sweep_id: str | None) -> dict[tuple[str, str], str]:

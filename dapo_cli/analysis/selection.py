@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, and_
 from dapo_cli.analysis.filters import condition
 from dapo_cli.errors import BadInput, did_you_mean
 from store import runs as store_runs
-from store import selections, settings
+from store import selections, settings, sweeps
 from store.models import Run, Tag
 from store.models import Selection as Pinned
 
@@ -140,7 +140,7 @@ def _conditions(database: Database, choice: Choice) -> Iterable[ColumnElement[bo
     for tag in choice.tags:
         yield select_rows(Tag.run_id).where(Tag.run_id == Run.id, Tag.tag == tag).correlate(Run).exists()
     if choice.sweep:
-        yield Run.sweep_id == _sweep(database, choice.sweep)
+        yield _members(database, choice.sweep)
     if choice.frozen:
         _check_complete(database, choice.frozen)
         yield Run.id.in_(select_rows(Pinned.run_id).where(Pinned.name == choice.frozen))
@@ -157,13 +157,9 @@ def _check_complete(database: Database, name: str) -> None:
         )
 
 
-def _sweep(database: Database, name: str) -> str:
-    from sqlalchemy import select as select_rows
-
-    from store.models import Sweep
-
-    with database.connect() as session:
-        sweeps = {name_: id_ for id_, name_ in session.execute(select_rows(Sweep.id, Sweep.name))}
-    if name not in sweeps:
-        raise BadInput(f"--sweep: there is no sweep '{name}': {did_you_mean(name, sweeps)}")
-    return sweeps[name]
+def _members(database: Database, name: str) -> ColumnElement[bool]:
+    """That a run belongs to the sweep of this name; raises BadInput for an unknown one."""
+    known = {sweep["name"]: sweep["id"] for sweep in sweeps.listing(database)}
+    if name not in known:
+        raise BadInput(f"--sweep: there is no sweep '{name}': {did_you_mean(name, known)}")
+    return sweeps.members(known[name])
