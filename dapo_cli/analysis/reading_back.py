@@ -48,10 +48,11 @@ class Found(NamedTuple):
 
 def tables_in(text: str) -> list[Found]:
     """The tables of a file in their order; none where there is none."""
-    if text.lstrip().startswith("{"):
-        return _from_json(text)
     if text.startswith("key,"):
         return _from_csv(text)
+    text = text.replace("\r\n", "\n")
+    if text.lstrip().startswith("{"):
+        return _from_json(text)
     return [found for match in _BLOCK.finditer(text) if (found := _from_block(match[1], match[2]))]
 
 
@@ -146,7 +147,7 @@ _READERS = {"markdown": _markdown, "html": _html, "latex": _latex}
 
 def _from_csv(text: str) -> list[Found]:
     try:
-        rows = list(csv.DictReader(io.StringIO(text)))
+        rows = list(csv.DictReader(io.StringIO(text, newline="")))
     except csv.Error:
         return []
     return _from_records(rows, rows[0].get("command") or "" if rows else "", "")

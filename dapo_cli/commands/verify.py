@@ -47,7 +47,7 @@ def tables_of(file: str) -> list[Found]:
     from dapo_cli.analysis.reading_back import tables_in
 
     try:
-        text = Path(file).read_text(encoding="utf-8")
+        text = Path(file).read_bytes().decode("utf-8")  # a carriage return may be part of a name
     except OSError as error:
         raise BadInput(f"cannot read {file}: {error.strerror}") from error
     except UnicodeDecodeError as error:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from dapo_cli import csv_lines
 from dapo_cli.errors import BadInput
 
 _AT_ONCE = 50_000  # rows in a row group of a Parquet file
@@ -20,7 +20,7 @@ Rows = Iterable[tuple[Any, ...]]
 def write_csv(path: Path, columns: Columns, rows: Rows) -> None:
     """UTF-8, a header, lines that end in a line feed. Missing values are empty, other numbers `nan`, `inf`, `-inf`."""
     with path.open("x", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
+        writer = csv_lines.writer(file)
         writer.writerow(columns)
         writer.writerows([_csv_value(value) for value in row] for row in rows)
 

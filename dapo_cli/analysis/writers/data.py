@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import math
 from typing import Any
 
+from dapo_cli import csv_lines
 from dapo_cli.analysis.sheets import Sheet
 from dapo_cli.console import json_text
 
@@ -14,7 +14,7 @@ from dapo_cli.console import json_text
 def csv_text(sheet: Sheet) -> str:
     """One line a cell: key, labels, numbers, notes, checksum, command; empty where there is no number."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    writer = csv_lines.writer(text)
     names = list(dict.fromkeys(name for record in sheet.records for name in record))
     writer.writerow([*names, "command"])
     for record in sheet.records:
