@@ -74,7 +74,7 @@ def crashed(db: Database, run_id: str, worker_id: str, reason: str, *, since: in
         if attempts < ATTEMPTS and not final:
             return _give_back(session, run, f"attempt {attempts} of {ATTEMPTS} crashed: {reason}")
         text = clean(reason if final else f"{reason} ({attempts} attempts)")
-        ended = {"status": "failed", "reason": text, "ended_at": now()}
+        ended = {"status": "failed", "reason": text, "ended_at": now(), "worker_id": None}
         session.execute(update(Run).where(Run.id == run_id).values(ended))
         if run.status != "failed":
             session.execute(insert(Event).values(event_row(run_id, "failed", text, run.step)))
@@ -118,22 +118,29 @@ def take_over(db: Database, watch: workers.Watch) -> tuple[list[str], bool]:
     Call it again and again with the same `watch`. A living worker looks after its own runs.
     """
     freed, unsure = [], False
+    of_worker: dict[str | None, bool | None] = {None: False}
     for run in _taken(db):
-        alive: bool | None = False
-        if run["worker_host"] is not None and run["worker_ended"] is None:
-            name = workers.lock_name(run["worker_id"])
-            alive = watch.is_alive(db, name, run["worker_host"], run["worker_heartbeat"])
-            if alive is False:
-                workers.forget(db, run["worker_id"])
+        worker_id = run["worker_id"]
+        if worker_id not in of_worker:
+            of_worker[worker_id] = _worker_alive(db, watch, run)
+        alive = of_worker[worker_id]
         if alive is False and run["status"] == "running":
             alive = watch.is_alive(db, run["id"], run["host"], run["heartbeat_at"])
-            if alive and run["worker_id"] is not None:
-                alive = None  # its worker is dead, so that it stops in a moment: somebody has to take it then
         if alive is None:
             unsure = True
         elif not alive and _free(db, run):
             freed.append(run["id"])
     return freed, unsure
+
+
+def _worker_alive(db: Database, watch: workers.Watch, run: dict[str, Any]) -> bool | None:
+    if run["worker_host"] is None or run["worker_ended"] is not None:
+        return False
+    name = workers.lock_name(run["worker_id"])
+    alive = watch.is_alive(db, name, run["worker_host"], run["worker_heartbeat"])
+    if alive is False:
+        workers.forget(db, run["worker_id"])
+    return alive
 
 
 def count_waiting(db: Database, sweep: str | None = None, state: str = "active") -> int:
@@ -167,7 +174,10 @@ def _checkpoint_step(session: Session, run_id: str) -> int:
 
 
 def _taken(db: Database) -> list[dict[str, Any]]:
-    """The runs that some process should be busy with, and who that is."""
+    """The runs that some process is or should be busy with, and who that is.
+
+    One that stopped or failed while it had a worker is the worker's to settle, as long as that lives.
+    """
     columns = (Run.id, Run.status, Run.host, Run.heartbeat_at, Run.worker_id)
     of_worker = (
         Worker.host.label("worker_host"),
@@ -190,5 +200,11 @@ def _free(db: Database, seen: dict[str, Any]) -> bool:
         run = session.scalar(select(Run).where(Run.id == seen["id"], *same).with_for_update())
         if run is None:
             return False
-        _give_back(session, run, "its process died")
+        if run.status == "failed":  # and the worker died before it could count that
+            attempts = run.attempts + 1
+            values = {"attempts": attempts, "worker_id": None}
+            session.execute(update(Run).where(Run.id == run.id).values(values))
+            if attempts >= ATTEMPTS:
+                return False
+        _give_back(session, run, "its worker died")
         return True
