@@ -55,7 +55,10 @@ def drafts(definition: Definition) -> Iterator[Draft]:
         made = [base._replace(values=dict(zip(axes, row, strict=True))) for row in itertools.product(*axes.values())]
         for block in blocks:
             origin = definition.layers[block.layer]["origin"]
-            made = [varied for draft in made for varied in _varied(draft, block, origin, known)]
+            varied = [one for draft in made for one in _varied(draft, block, origin, known)]
+            made = list(
+                {repr(one.values): one for one in varied}.values()
+            )  # what a replaced list told apart is one now
             _limit((count + len(made)) * seeds)
         count += len(made)
         yield from made

@@ -29,8 +29,10 @@ class Block(NamedTuple):
         if self.zipped and len(set(lengths.values())) > 1:
             said = ", ".join(f"{name} has {length}" for name, length in lengths.items())
             raise BadInput(f"the lists of {self.source} go side by side (zip) and differ in length: {said}")
-        rows = zip(*axes.values(), strict=True) if self.zipped else itertools.product(*axes.values())
-        for row in rows:
+        rows = list(zip(*axes.values(), strict=True) if self.zipped else itertools.product(*axes.values()))
+        for index, row in enumerate(rows):
+            if self.zipped and row in rows[:index]:
+                raise BadInput(f"the lists of {self.source} have the same values side by side twice: take one pair out")
             yield dict(zip(axes, row, strict=True))
 
 

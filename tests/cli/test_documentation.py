@@ -16,6 +16,8 @@ DOCUMENT = ROOT / "docs" / "commands.md"
     [
         "train",
         "resume",
+        "sweep",
+        "reproduce",
         "evaluate",
         "export-policy",
         "algos",

@@ -91,6 +91,20 @@ def test_values_under_a_filter(expand: Expand) -> None:
     ]
 
 
+def test_values_under_a_filter_replace_a_list(expand: Expand) -> None:
+    text = HEAD + "[dapo-kl]\nm = [1, 10]\nbeta = [0.1, 0.9]\n[[vary]]\nwhere = 'm > 1'\nbeta = [0.2, 0.3]\n"
+    runs = expand(text, seeds="1", algo="dapo-kl")
+    assert [(m, beta) for _, _, m, beta in said(runs, "m", "beta")] == [(1, 0.1), (1, 0.9), (10, 0.2), (10, 0.3)]
+
+
+def test_the_example_of_the_documentation_is_a_sweep(expand: Expand) -> None:
+    document = Path(__file__).parents[2] / "docs" / "sweeps.md"
+    text = document.read_text(encoding="utf-8").partition("```toml\n")[2].partition("```")[0]
+    runs = expand(text, seeds="1")
+    learning_rates, cheetah, hopper = 2, 3 + 3, 2  # dapo-kl: with m = 1 three β and with m = 10 three others; β fixed
+    assert len(runs) == learning_rates * (cheetah + hopper) + 2  # SAC at one learning rate in two environments
+
+
 def test_exclusions(expand: Expand) -> None:
     text = HEAD.replace("steps", 'exclude = ["beta > 0.4 and m = 1", "algo = \'sac\' and seed = 1"]\nsteps', 1)
     runs = expand(
@@ -154,6 +168,7 @@ def test_an_excluded_combination_may_be_impossible(expand: Expand) -> None:
         (HEAD + "[[vary]]\nwhere = 'seed = 1'\ngamma = 0.9", "values can't depend on the seed"),
         (HEAD + "[[vary]]\nbeta = [0.1, 0.2]", "sac has no beta, .*add to its where: algo = 'dapo-kl'"),
         (HEAD + "[[vary]]\nzip = true\ngamma = [0.9, 0.8]\npolyak = [0.1]", "in length: gamma has 2, polyak has 1"),
+        (HEAD + "[[vary]]\nzip = true\ngamma = [0.9, 0.9]\npolyak = [0.1, 0.1]", "the same values side by side twice"),
         (HEAD + "gamma = 0.5\n[[vary]]\ngamma = [0.9, 0.8]", r"gamma is given both by .*main.toml and by \[\[vary\]\]"),
         (
             HEAD + "[[vary]]\ngamma = [0.9, 0.8]\n[[vary]]\nwhere = 'polyak > 0'\ngamma = [0.5]",
