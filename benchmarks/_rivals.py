@@ -15,11 +15,12 @@ import venv
 from importlib.metadata import version
 from pathlib import Path
 
-OURS = [f"{package}=={version(package).partition('+')[0]}" for package in ("torch", "gymnasium", "mujoco", "numpy")]
+TORCH = f"torch=={version('torch').partition('+')[0]}"
+OURS = [TORCH, f"gymnasium[mujoco]=={version('gymnasium')}", *(f"{p}=={version(p)}" for p in ("mujoco", "numpy"))]
 PINS = {
-    "stable-baselines3": ["stable-baselines3==2.9.2", "imageio", *OURS],
-    "sbx": ["sbx-rl==0.28.0", "stable-baselines3==2.9.2", "jax==0.10.2", "flax==0.12.8", "imageio", *OURS],
-    "cleanrl": ["gymnasium==0.29.1", "mujoco==2.3.7", "imageio<3", "numpy<2", "tyro", "tensorboard", OURS[0]],
+    "stable-baselines3": ["stable-baselines3==2.9.2", *OURS],
+    "sbx": ["sbx-rl==0.28.0", "stable-baselines3==2.9.2", "jax==0.10.2", "flax==0.12.8", *OURS],
+    "cleanrl": ["gymnasium==0.29.1", "mujoco==2.3.7", "imageio<3", "numpy<2", "tyro", "tensorboard", TORCH],
 }
 CLEANRL, COMMIT = "https://github.com/vwxyzjn/cleanrl", "fe8d8a03c41a7ef5b523e2e354bd01c363e786bb"
 
