@@ -128,7 +128,7 @@ class OnPolicyHyperparameters(SharedHyperparameters):
         0.5, "norm to which a larger gradient is scaled down, of the policy and of the critic each", gt=0
     )
     initial_std: float = hyperparameter(
-        1.0, "standard deviation of the first policy's continuous actions, before tanh", "σ₀", ge=0.01, le=7
+        0.5, "standard deviation of the first policy's continuous actions, before tanh", "σ₀", ge=0.01, le=7
     )
 
     def resolved(self, spaces: Spaces) -> OnPolicyHyperparameters:  # noqa: ARG002

@@ -161,14 +161,15 @@ class Tsallis:
 
     def _at(self, w: Tensor, nu: Tensor) -> tuple[Tensor, Tensor]:
         """p = [1 + w - ν]₊^(1 / (q - 1)) and dp/dy = p^(2 - q), both (..., n); 0 outside the support."""
-        inverse, eps = 1 / (self.q - 1), torch.finfo(w.dtype).eps
+        e, eps = self.q - 1, torch.finfo(w.dtype).eps
         u = w - nu
-        if inverse < 0:
-            p = (torch.log1p(u) * inverse).exp()
-        else:  # log 0 and 0 / 0 cost a processor many times an ordinary number: they are cut off before, and p after
+        if e > 0:  # log 0 and 0 / 0 cost a processor many times an ordinary number: cut off before, and p again after
             u = u.clamp(min=eps - 1)
-            p = torch.threshold((torch.log1p(u) * inverse).exp(), 1.001 * eps**inverse, 0.0)
-        return p, p / (1 + u)
+        base = 1 + u
+        p = ((torch.log1p(u) if abs(e) < 0.1 else base.log()) * (1 / e)).exp()  # the former is slower, and exact near 0
+        if e > 0:
+            p = torch.threshold(p, 1.001 * eps ** (1 / e), 0.0)
+        return p, p / base
 
     def _normaliser(self, w: Tensor) -> Tensor:
         """The ν (..., 1) at which S = Σ p is 1, of w = (q - 1) y (..., n) where the maximum of y is 0."""
@@ -194,8 +195,8 @@ class Tsallis:
 
 
 def _newton_steps(n: int) -> int:
-    """Enough for n actions: by the last of them nothing changes any more, for all q ≤ 2 [test]."""
-    return 4 + n.bit_length() // 2
+    """Enough for n actions: p is right to 1e-12 for all q ≤ 2, n ≤ 1001 [test]."""
+    return 3 + (n.bit_length() + 1) // 2
 
 
 def mirror_map(q: float) -> MirrorMap:

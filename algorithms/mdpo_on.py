@@ -21,7 +21,7 @@ from algorithms._types import Metrics
 class Config(OnPolicyHyperparameters):
     """The hyperparameters of on-policy MDPO."""
 
-    eta: float = hyperparameter(1.0, "step of mirror descent, in units of the advantages as they are used", "η", gt=0)
+    eta: float = hyperparameter(0.5, "step of mirror descent, in units of the advantages as they are used", "η", gt=0)
     anneal_steps: int = hyperparameter(
         1_000_000, "environment steps over which η falls linearly towards 0, as in the paper; 0: η is constant", ge=0
     )
