@@ -5,7 +5,6 @@ A sweep is known by its id: the shards of one sweep, each trained into a databas
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from sqlalchemy import insert, select
@@ -47,15 +46,15 @@ def merge_links(session: Session, theirs: Session) -> int:
     """
     known = set(session.scalars(select(Run.id)))
     sweeps = set(session.scalars(select(Sweep.id)))
-    held: dict[str, Mapping[str, int]] = {}
+    held: dict[str, set[str]] = {}
     rows: list[dict[str, object]] = []
     query = select(SweepRun.__table__).order_by(SweepRun.sweep_id, SweepRun.position, SweepRun.run_id)
     for link in theirs.execute(query):
         if link.run_id not in known or link.sweep_id not in sweeps:
             continue
         if link.sweep_id not in held:
-            here = select(SweepRun.run_id, SweepRun.position).where(SweepRun.sweep_id == link.sweep_id)
-            held[link.sweep_id] = dict(session.execute(here).tuples().all())
+            here = select(SweepRun.run_id).where(SweepRun.sweep_id == link.sweep_id)
+            held[link.sweep_id] = set(session.scalars(here))
         if link.run_id not in held[link.sweep_id]:
             rows.append({"sweep_id": link.sweep_id, "run_id": link.run_id, "position": link.position})
     if rows:
