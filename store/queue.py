@@ -184,9 +184,9 @@ def _taken(db: Database) -> list[dict[str, Any]]:
         Worker.heartbeat_at.label("worker_heartbeat"),
         Worker.ended_at.label("worker_ended"),
     )
-    # "interrupted": a process that outlived its worker, and stopped in good order.
-    claimed = Run.status.in_(("queued", "interrupted")) & Run.worker_id.is_not(None)
-    busy = or_(Run.status == "running", claimed)
+    # Its process may outlive the worker, and stop in good order or fail.
+    unsettled = Run.status.in_(("queued", "interrupted", "failed")) & Run.worker_id.is_not(None)
+    busy = or_(Run.status == "running", unsettled)
     query = select(*columns, *of_worker).outerjoin(Worker, Worker.id == Run.worker_id)
     with db.connect() as session:
         rows = session.execute(query.where(busy, sweeps.wanted_by_a_sweep())).mappings()
