@@ -75,7 +75,7 @@ class Learner:
         self.actor_updates = 0  # gradient steps on the actor's side since the run began
         # Names of diagnostics -> sums since the last `take_metrics`, still on the device, and of how many updates.
         self._sums: dict[tuple[str, ...], tuple[Tensor, int]] = {}
-        self._coefficients = coefficients(self.config, self.device)
+        self.coefficients = coefficients(self.config, self.device)
         self._compiled, self._precision = compiled, precision
         self._weights: dict[str, NDArray[Any]] | None = None
 
@@ -158,7 +158,7 @@ class Learner:
             self._sums = {}
         return {name: sum(v for v, _ in parts) / sum(n for _, n in parts) for name, parts in totals.items()}
 
-    def _ready(self, step: Step) -> Step:
+    def ready(self, step: Step) -> Step:
         """The function as this learner runs it."""
         if self._precision == "bf16":
             step = half_products(step, self.device.type)

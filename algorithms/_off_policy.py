@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import torch
 from numpy.typing import NDArray
@@ -17,6 +18,17 @@ from algorithms._types import Batch, Metrics, Policy
 DIAGNOSED_STATES, DIAGNOSED_ACTIONS = 64, 32
 
 
+Change = Callable[..., tuple[Any, Metrics]]
+
+
+class Stage(NamedTuple):
+    """One gradient step: whether the critics take part, the actor's phase, whether it ends a policy iteration."""
+
+    critic: bool
+    phase: str | None
+    ends: bool
+
+
 class OffPolicyLearner(Learner):
     """Chooses each update's phase by its place in the policy iteration, and refreshes the old policy at its end."""
 
@@ -25,6 +37,7 @@ class OffPolicyLearner(Learner):
         self._diagnosed = False  # since the last `take_metrics`
         algorithm, config = self.algorithm, self.config
         self._noise_shape = (algorithm.noise_samples(config), config.batch_size, self.model.spaces.action)
+        self.noise = torch.empty(self._noise_shape, device=self.device)
         # The phase of each gradient step of one policy iteration, in order.
         self._iteration = [phase for phase, count in algorithm.schedule(config) for _ in range(count)]
         self._steps: dict[tuple[bool, str | None], Step] = {}
@@ -69,29 +82,52 @@ class OffPolicyLearner(Learner):
 
     def update(self) -> None:
         """All gradient steps that belong to one environment step; none before `learning_starts`."""
-        if not self.updating:
-            return
-        critic_updates, actor_updates = self.config.critic_updates_per_step, self.config.actor_updates_per_step
-        for i in range(max(critic_updates, actor_updates)):
-            self._update(critic=i < critic_updates, actor=i < actor_updates)
+        for critic, actor in self.gradient_steps():
+            self._update(self.stage(critic, actor))
+
+    def gradient_steps(self) -> Iterator[tuple[bool, bool]]:
+        """Whether the critics and the actor's side take part, for each gradient step after one environment step."""
+        if self.updating:
+            critic_updates, actor_updates = self.config.critic_updates_per_step, self.config.actor_updates_per_step
+            for i in range(max(critic_updates, actor_updates)):
+                yield i < critic_updates, i < actor_updates
+
+    def stage(self, critic: bool, actor: bool) -> Stage:
+        """What the next gradient step is, by the place in the policy iteration."""
+        place = self.actor_updates % len(self._iteration)
+        return Stage(critic, self._iteration[place] if actor else None, actor and place == len(self._iteration) - 1)
 
     @torch.no_grad()
-    def _update(self, critic: bool, actor: bool) -> None:
-        place = self.actor_updates % len(self._iteration)
-        ends = actor and place == len(self._iteration) - 1  # a policy iteration
-        diagnosing = ends and not self._diagnosed
-        old_actor = getattr(self.state, "old_actor", self.state.actor).clone() if diagnosing else None
-        step = self._step(critic, self._iteration[place] if actor else None)
-        rows = self.replay.sample(self.update_generator)
-        noise = torch.randn(self._noise_shape, generator=self.update_generator, device=self.device)
-        names, values = step(self.state, rows, noise, self._coefficients)
+    def _update(self, stage: Stage) -> None:
+        old_actor = self.before(stage)
+        self.draw()
+        names, values = self._step(stage)(self.state, self.replay.batch, self.noise, self.coefficients)
+        self.after(stage, old_actor, names, values)
+
+    def before(self, stage: Stage) -> Tensor | None:
+        """The old policy if this gradient step will be diagnosed, which needs it afterwards."""
+        diagnosing = stage.ends and not self._diagnosed
+        return getattr(self.state, "old_actor", self.state.actor).clone() if diagnosing else None
+
+    def draw(self) -> None:
+        """The next minibatch and its noise, into the buffers that the step functions read."""
+        self.replay.sample(self.update_generator)
+        torch.randn(self._noise_shape, generator=self.update_generator, out=self.noise)
+
+    def after(self, stage: Stage, old_actor: Tensor | None, names: tuple[str, ...], values: Tensor) -> None:
+        """Counts a gradient step whose result is in the state, and ends the policy iteration where it does."""
         self._count(names, values)
-        if actor:
+        if stage.phase is not None:
             self.actor_updates += 1
             if old_actor is not None:
                 self._diagnose(old_actor)
-            if ends:
+            if stage.ends:
                 overwrite(self.state, self.algorithm.refresh(self.state))
+
+    def share(self, state: Any, rows: Tensor, noise: Tensor) -> None:
+        """Moves state, minibatch and noise to this memory, which holds the same state."""
+        self.state, self.replay.batch, self.noise = state, rows, noise
+        self._weights = None
 
     def _diagnose(self, old_actor: Tensor) -> None:
         """Diagnostics at the end of the first policy iteration since the last `take_metrics`.
@@ -103,7 +139,7 @@ class OffPolicyLearner(Learner):
         s = Batch.unpack(self.replay.sample(generator), self.model.spaces).observation[:DIAGNOSED_STATES]
         shape = (DIAGNOSED_ACTIONS, len(s), self.model.spaces.action)
         noise = torch.randn(shape, generator=generator, device=self.device)
-        metrics = self.algorithm.diagnose(self.model, self.state, old_actor, s, noise, self._coefficients)
+        metrics = self.algorithm.diagnose(self.model, self.state, old_actor, s, noise, self.coefficients)
         self._sums[tuple(metrics)] = (torch.stack(tuple(metrics.values())), 1)
         self._diagnosed = True
 
@@ -116,7 +152,7 @@ class OffPolicyLearner(Learner):
         noise = torch.randn(episode.action.shape, generator=generator).to(self.device)
         on_device = Batch(*(part.to(self.device) for part in episode))
         regulariser = self.algorithm.regulariser
-        measured = q_overestimation(self.model, self.state, regulariser, on_device, noise, self._coefficients)
+        measured = q_overestimation(self.model, self.state, regulariser, on_device, noise, self.coefficients)
         return {name: value.item() for name, value in measured.items()}
 
     def take_metrics(self, keep: bool = False) -> dict[str, float]:
@@ -124,25 +160,35 @@ class OffPolicyLearner(Learner):
         self._diagnosed = self._diagnosed and keep
         return super().take_metrics(keep)
 
-    def _step(self, critic: bool, phase: str | None) -> Step:
-        """The function of one update, built once for each combination: critics first, then the actor's phase."""
-        if (critic, phase) not in self._steps:
-            algorithm, model = self.algorithm, self.model
+    def change(self, stage: Stage) -> Change:
+        """The pure function of one gradient step: critics first, then the actor's phase."""
+        algorithm, model, (critic, phase, _) = self.algorithm, self.model, stage
+
+        def change(state: Any, batch: Batch, noise: Tensor, c: Any) -> tuple[Any, Metrics]:
+            new: Any = state
+            metrics: Metrics = {}
+            if critic:
+                new, metrics = algorithm.critic_step(model, new, batch, noise, c)
+            if phase is not None:
+                new, more = algorithm.PHASES[phase](model, new, batch, noise, c)
+                metrics = metrics | more
+            return new, metrics
+
+        return change
+
+    def _step(self, stage: Stage) -> Step:
+        """The function that makes the change in the state's buffers, built once for each combination."""
+        key = (stage.critic, stage.phase)
+        if key not in self._steps:
+            change, spaces = self.change(stage), self.model.spaces
 
             def step(state: Any, rows: Tensor, noise: Tensor, c: Any) -> tuple[tuple[str, ...], Tensor]:
-                batch = Batch.unpack(rows, model.spaces)
-                new: Any = state
-                metrics: Metrics = {}
-                if critic:
-                    new, metrics = algorithm.critic_step(model, new, batch, noise, c)
-                if phase is not None:
-                    new, more = algorithm.PHASES[phase](model, new, batch, noise, c)
-                    metrics = metrics | more
+                new, metrics = change(state, Batch.unpack(rows, spaces), noise, c)
                 overwrite(state, new)
                 return tuple(metrics), torch.stack(tuple(metrics.values()))
 
-            self._steps[critic, phase] = self._ready(step)
-        return self._steps[critic, phase]
+            self._steps[key] = self.ready(step)
+        return self._steps[key]
 
     def counters(self) -> dict[str, Any]:
         """Plain numbers, fit for JSON."""

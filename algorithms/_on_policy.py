@@ -68,7 +68,7 @@ class OnPolicyLearner(Learner):
         if self.replay.total % self.warm_up or not self.replay.total:
             return
         T, B = self.config.rollout_steps, self.config.batch_size
-        generator, device, c = self.update_generator, self.device, self._coefficients
+        generator, device, c = self.update_generator, self.device, self.coefficients
         overwrite(self.state, observe(self.model, self.state, Rollout.unpack(self.replay.rows, self.model.spaces), c))
         rows, names, values = self._prepare(self.state, self.replay.rows, c)
         self._count(names, values)
@@ -111,11 +111,11 @@ class OnPolicyLearner(Learner):
             overwrite(state, new)
             return tuple(metrics), torch.stack(tuple(metrics.values()))
 
-        return self._ready(step)
+        return self.ready(step)
 
     @torch.no_grad()
     def overestimation(self, episode: Batch) -> dict[str, float]:
         """How far V overestimates the states of one episode of the current policy (a batch, in order)."""
         on_device = Batch(*(part.to(self.device) for part in episode))
-        measured = v_overestimation(self.model, self.state, on_device, self._coefficients)
+        measured = v_overestimation(self.model, self.state, on_device, self.coefficients)
         return {name: value.item() for name, value in measured.items()}

@@ -21,7 +21,7 @@ class Replay:
         stops = np.cumsum(widths).tolist()
         self._parts = [slice(stop - width, stop) for stop, width in zip(stops, widths, strict=True)]
         self._rows = torch.empty(capacity, stops[-1], device=device)
-        self._batch = torch.empty(batch_size, stops[-1], device=device)
+        self.batch = torch.empty(batch_size, stops[-1], device=device)  # the last sample
         self._staged = np.empty(stops[-1], dtype=np.float32)
         self._host = self._rows.numpy() if device.type == "cpu" else None
 
@@ -41,10 +41,10 @@ class Replay:
         return self._rows
 
     def sample(self, generator: torch.Generator) -> Tensor:
-        """Packed rows (B, their width), uniformly with replacement. The result is overwritten by the next call."""
+        """Packed rows (B, their width), uniformly with replacement, in `batch`, which the next call overwrites."""
         filled = min(self.total, self.capacity)
-        index = torch.randint(filled, (len(self._batch),), generator=generator, device=self._rows.device)
-        return torch.index_select(self._rows, 0, index, out=self._batch)
+        index = torch.randint(filled, (len(self.batch),), generator=generator, device=self._rows.device)
+        return torch.index_select(self._rows, 0, index, out=self.batch)
 
     def read(self, start: int, stop: int) -> Tensor:
         """A copy of transitions start … stop - 1, counted from the first ever; they must still be in the ring."""

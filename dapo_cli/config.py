@@ -226,6 +226,12 @@ def identity(config: RunConfig) -> str:
     return configurations.configuration(settings.algo, settings.env, settings.seed, values)
 
 
+def seeded(config: RunConfig, seed: int) -> RunConfig:
+    """The same with another seed."""
+    settings = _validated(Settings, {**config.settings.model_dump(), "seed": seed}, {"seed": "--seeds"})
+    return replace(config, settings=settings)
+
+
 def symbol(field: FieldInfo) -> str | None:
     """The papers' symbol of a hyperparameter, such as β."""
     extra = field.json_schema_extra

@@ -1,41 +1,51 @@
-"""What `train` and `resume` print when a run is complete."""
+"""What `train` and `resume` print when a run, or each of several, is complete."""
 
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from statistics import fmean
+from typing import Any
 
 from dapo_cli import console, display
 
 
-def print_closing(location: str, run_id: str, as_json: bool) -> None:
-    """What the run came to, and the commands that come next; with --json the run and its result as one object."""
+def print_closing(location: str, run_ids: Sequence[str], as_json: bool) -> None:
+    """What the runs came to, and the commands that come next; with --json each run and its result as an object."""
     from dapo_cli.project_file import database_location
     from store import runs
     from store.session import Database
     from store.summaries import latest
 
     with Database.read(location) as db:
-        run = runs.get(db, run_id)
-        state = latest(db, run_id, episodes=10)
-        short = runs.shorten(db)[run_id]
-    evaluation = state["evaluation"]
-    last = [episode["return"] for episode in state["episodes"]]
+        found = [(runs.get(db, run_id), latest(db, run_id, episodes=10)) for run_id in run_ids]
+        names = runs.shorten(db)
     if as_json:
-        console.print_json({**run, "final": evaluation and fmean(evaluation["returns"]), "evaluation": evaluation})
+        console.print_json([_object(*one) for one in found] if len(found) > 1 else _object(*found[0]))
         return
-    row = {
-        "run": short,
+    rows = [_row(names[run["id"]], run, state) for run, state in found]
+    console.print_table(tuple(rows[0]), [tuple(row.values()) for row in rows])
+    again = "" if location == database_location(None) or "://" in location else f" --db {shlex.quote(location)}"
+    console.info("final return: mean ± standard deviation over the evaluation's episodes, played with mean actions")
+    first = names[run_ids[0]]
+    console.info(f"next: dapo show {first}{again}   dapo compare{again}   dapo table --rows algo --cols env{again}")
+
+
+def _object(run: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
+    evaluation = state["evaluation"]
+    return {**run, "final": evaluation and fmean(evaluation["returns"]), "evaluation": evaluation}
+
+
+def _row(name: str, run: dict[str, Any], state: dict[str, Any]) -> dict[str, str]:
+    evaluation = state["evaluation"]
+    return {
+        "run": name,
         "algo": run["algo"],
         "env": run["env"],
         "seed": str(run["seed"]),
         "steps": str(run["step"]),
         "episodes": str(state["counts"]["episode"]),
         "final return": display.mean_text(evaluation["returns"] if evaluation else []),
-        f"last {len(last)} episodes": display.mean_text(last),
+        "last episodes": display.mean_text([episode["return"] for episode in state["episodes"]]),
         "time": f"{run['wall_time']:.0f} s",
     }
-    console.print_table(tuple(row), [tuple(row.values())])
-    again = "" if location == database_location(None) or "://" in location else f" --db {shlex.quote(location)}"
-    console.info("final return: mean ± standard deviation over the evaluation's episodes, played with mean actions")
-    console.info(f"next: dapo show {short}{again}   dapo compare{again}   dapo table --rows algo --cols env{again}")

@@ -38,7 +38,7 @@ def resume(
         from dapo_cli.commands._closing import print_closing
         from dapo_cli.training import session
 
-        print_closing(location, session.resume(location, run, modules or ()), as_json)
+        print_closing(location, [session.resume(location, run, modules or ())], as_json)
 
 
 def _resume_all(location: str, modules: list[str], as_json: bool) -> None:

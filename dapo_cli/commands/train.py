@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dapo_cli import completion, console
-from dapo_cli.errors import BadInput
+from dapo_cli.errors import BadInput, RunFailed
 from dapo_cli.options import Db, Json, whole_number
+
+if TYPE_CHECKING:
+    from dapo_cli.config import RunConfig
 
 
 def train(
@@ -28,6 +31,13 @@ def train(
     seed: Annotated[
         int | None, typer.Option("--seed", metavar="N", parser=whole_number, help="Seed of the run [default: 0].")
     ] = None,
+    seeds: Annotated[
+        str | None,
+        typer.Option("--seeds", metavar="SEEDS", help="A run for each seed: 5 is 0 to 4; also 0-4,7."),
+    ] = None,
+    vectorise: Annotated[
+        bool, typer.Option("--vectorise", help="With --seeds: train them together, updated as one batch.")
+    ] = False,
     steps: Annotated[
         int | None, typer.Option("--steps", metavar="N", parser=whole_number, help="Environment steps [default: 1e6].")
     ] = None,
@@ -140,6 +150,10 @@ def train(
         "checkpoint_every": checkpoint_every,
     }
     location = database_location(db)
+    if vectorise and seeds is None:
+        raise BadInput("--vectorise is for several seeds: add --seeds, such as --seeds 0-4")
+    if seeds is not None and (seed is not None or parent is not None):
+        raise BadInput(f"--seeds and {'--from' if seed is None else '--seed'} exclude each other: leave one out")
     plan = None
     if parent is not None:
         typed = configuration.given(options | {"config": config, "preset": preset}, assignments or ())
@@ -170,5 +184,30 @@ def train(
         ]
         console.print_table(("setting", "value", "origin", "symbol"), rows)
         return
+    if seeds is not None:
+        _train_seeds(resolved, seeds, vectorise, location, as_json)
+        return
     run_id = session.extend(plan, location) if plan else session.start(resolved, location)
-    print_closing(location, run_id, as_json)
+    print_closing(location, [run_id], as_json)
+
+
+def _train_seeds(config: RunConfig, seeds: str, vectorise: bool, location: str, as_json: bool) -> None:
+    from dapo_cli.commands._closing import print_closing
+    from dapo_cli.config import seeded
+    from dapo_cli.sweeps.definition import seeds_of
+    from dapo_cli.training import groups, session
+
+    numbers = seeds_of(seeds, "--seeds")
+    done, failures = [], []
+    if vectorise:
+        done = groups.start(config, numbers, location)
+    for number in [] if vectorise else numbers:
+        try:
+            done.append(session.start(seeded(config, number), location))
+        except RunFailed as error:  # does not keep the other seeds from their training
+            console.warning(str(error))
+            failures.append(error)
+    if done:
+        print_closing(location, done, as_json)
+    if failures:
+        raise RunFailed(f"{len(failures)} of {len(numbers)} seeds failed")

@@ -25,6 +25,7 @@ class Execution:
     threads: int
     compiled: bool
     backend: str  # PyTorch's name for the precision of float32 matrix products: highest, high or medium
+    group_size: int | None = None  # how many seeds are updated as one batch, where several are
 
     @classmethod
     def decide(cls, config: RunConfig) -> tuple[Execution, str | None]:
@@ -55,7 +56,7 @@ class Execution:
         if run["device"] is None or (run["device"] == "cuda" and not torch.cuda.is_available()):
             return now
         compiled = bool(run["compiled"]) and compiler_available(torch.device(run["device"]))
-        return cls(run["device"], run["threads"], compiled, run["backend"])
+        return cls(run["device"], run["threads"], compiled, run["backend"], run["group_size"])
 
     def apply(self) -> None:
         """Sets PyTorch's process-wide switches."""

@@ -5,22 +5,20 @@ from __future__ import annotations
 import shlex
 import signal
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any
 
 from algorithms._learner import Learner
-from dapo_cli.config import RunConfig
 from dapo_cli.errors import Interrupted, RunFailed
 from dapo_cli.project_file import database_location
 from dapo_cli.training import provenance
 from dapo_cli.training.checkpoint import Checkpoints, Loaded
 from dapo_cli.training.driving import drive
-from dapo_cli.training.envs import Environment
-from dapo_cli.training.execution import Execution
 from dapo_cli.training.live import display
 from dapo_cli.training.loop import Diverged, Loop, StoppedBySignal
+from dapo_cli.training.making import Trainee, differences
 from dapo_cli.training.progress import Display
 from dapo_cli.training.signals import Stop
 from store import runs
@@ -29,15 +27,6 @@ from store.recorder import Recorder
 from store.session import Database
 
 LONGEST_REASON = 300  # characters; the traceback in the run's events has the rest
-
-
-class Trainee(NamedTuple):
-    """What a run needs beside its record. Made before anything is written, since making it may fail."""
-
-    config: RunConfig  # resolved for the environment
-    environments: tuple[Environment, Environment]  # for training and for evaluation
-    learner: Learner
-    execution: Execution
 
 
 @dataclass
@@ -82,6 +71,24 @@ class Member:
         self.recorder.event("traceback", reason, data={"traceback": text})
         self.recorder.close("failed", reason)
         return RunFailed(f"run {name} failed: {reason} (dapo show {name} has the traceback)")
+
+
+def reopened(
+    db: Database,
+    run: Mapping[str, Any],
+    trainee: Trainee,
+    checkpoints: Checkpoints,
+    loaded: Loaded | None,
+    complaints: list[str],
+) -> Member:
+    """A run that is taken up again, from what was `loaded` into its learner or from its beginning."""
+    run_id, step, execution = str(run["id"]), loaded.step if loaded else 0, trainee.execution.as_dict()
+    runs.set_status(db, run_id, "running")
+    recorder = Recorder(db, run_id, resume_from=step)
+    recorder.event("resumed", provenance.command(), step, {**provenance.of_process(), **execution})
+    before = loaded.fingerprint if loaded else provenance.fingerprint_of(run)
+    reasons = differences(before, provenance.fingerprint(execution))
+    return Member(run_id, trainee, checkpoints, recorder, complaints, loaded, reasons)
 
 
 def train(

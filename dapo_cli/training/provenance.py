@@ -90,5 +90,5 @@ def fingerprint(execution: Mapping[str, Any]) -> dict[str, Any]:
 def fingerprint_of(run: Mapping[str, Any]) -> dict[str, Any]:
     """The same from a row of `run`, for a run that left no checkpoint."""
     found = run["versions"] or {}
-    columns = ("processor", "device", "threads", "compiled", "backend")
+    columns = ("processor", "device", "threads", "compiled", "backend", "group_size")
     return {name: found.get(name) for name in DETERMINING} | {name: run[name] for name in columns}

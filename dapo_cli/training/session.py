@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
-from algorithms import learner_of
 from dapo_cli import config as configuration
 from dapo_cli.config import RunConfig
 from dapo_cli.errors import BadInput
-from dapo_cli.training import envs, extension, provenance
+from dapo_cli.training import envs, extension, groups, provenance
 from dapo_cli.training.checkpoint import Checkpoints
 from dapo_cli.training.envs import Environment
 from dapo_cli.training.execution import Execution
-from dapo_cli.training.members import Member, Trainee, train
+from dapo_cli.training.making import differences, lock, make, new_row
+from dapo_cli.training.members import Member, reopened, train
 from store import queue, runs
 from store.errors import RunBusy
-from store.locks import RunLock
 from store.recorder import Recorder
 from store.session import Database
 
@@ -38,11 +37,11 @@ def start(config: RunConfig, location: str) -> str:
     """
     execution, remark = Execution.decide(config)
     with ExitStack() as stack:
-        trainee = _make(stack, config, execution)
+        trainee = make(stack, config, execution)
         db = stack.enter_context(Database.write(location))
-        row = _new_row(trainee)
+        row = new_row(trainee)
         run_id = str(row["id"])
-        _lock(stack, db, run_id)
+        lock(stack, db, run_id)
         runs.create(db, run=row, hyperparameters=trainee.config.rows(), tags=config.tags)
         checkpoints, recorder = Checkpoints(db, run_id), Recorder(db, run_id)
         member = Member(run_id, trainee, checkpoints, recorder, [remark] if remark else [])
@@ -53,14 +52,18 @@ def start(config: RunConfig, location: str) -> str:
 def resume(location: str, prefix: str, modules: Sequence[str] = ()) -> str:
     """Trains an interrupted run on to its end, from its newest usable checkpoint; otherwise like `start`.
 
-    `modules` are those that the user allows to be imported for the run's environment (`module:Env-v0`).
+    One that was trained in a group takes the group's other interrupted runs along. `modules` are those that the user
+    allows to be imported for the run's environment (`module:Env-v0`).
     """
     with Database.read(location) as db:  # bad input must not create or upgrade anything
         run_id = runs.resolve(db, prefix)
         run = _resumable(db, run_id)
         config = configuration.restore(run, runs.hyperparameters(db, run_id))
     envs.require_permission(config.settings.env, modules)
-    _go_on(location, run, config)
+    if run["group_id"] is None:
+        _go_on(location, run, config)
+    else:
+        groups.resume(location, run)
     return run_id
 
 
@@ -79,9 +82,9 @@ def claimed(location: str, run_id: str, worker_id: str, modules: Sequence[str] =
         return
     with ExitStack() as stack:
         execution, remark = Execution.decide(config)
-        trainee = _make(stack, config, execution)
+        trainee = make(stack, config, execution)
         db = stack.enter_context(Database.write(location))
-        _lock(stack, db, run_id)
+        lock(stack, db, run_id)
         _check_claim(db, run_id, worker_id)
         made = provenance.of_process()
         del made["command"]  # it stays the sweep's
@@ -97,23 +100,16 @@ def _go_on(location: str, run: Mapping[str, Any], config: RunConfig, worker_id: 
     run_id = str(run["id"])
     with ExitStack() as stack:
         execution = Execution.pinned(run, config)
-        trainee = _make(stack, config, execution)
+        trainee = make(stack, config, execution)
         db = stack.enter_context(Database.write(location))
-        _lock(stack, db, run_id)
+        lock(stack, db, run_id)
         if worker_id is not None:
             _check_claim(db, run_id, worker_id)
         if runs.get(db, run_id)["status"] == "completed":  # by another process, since
             raise BadInput(f"run {run_id} is completed: there is nothing to resume")
         checkpoints = Checkpoints(db, run_id)
         loaded, complaints = checkpoints.load(trainee.learner, forget=True)
-        step = loaded.step if loaded else 0
-        runs.set_status(db, run_id, "running")
-        recorder = Recorder(db, run_id, resume_from=step)
-        recorder.event("resumed", provenance.command(), step, {**provenance.of_process(), **execution.as_dict()})
-        before = loaded.fingerprint if loaded else provenance.fingerprint_of(run)
-        reasons = _differences(before, provenance.fingerprint(execution.as_dict()))
-        member = Member(run_id, trainee, checkpoints, recorder, complaints, loaded, reasons)
-        train(stack, db, [member], trainee.learner.update)
+        train(stack, db, [reopened(db, run, trainee, checkpoints, loaded, complaints)], trainee.learner.update)
 
 
 def _check_claim(db: Database, run_id: str, worker_id: str) -> None:
@@ -125,18 +121,18 @@ def extend(plan: extension.Plan, location: str) -> str:
     """Trains a new run that goes on where the plan's parent ended, which stays as it is; otherwise like `start`."""
     parent_id = plan.parent["id"]
     with ExitStack() as stack:
-        execution = Execution.pinned(plan.parent, plan.config)
-        trainee = _make(stack, plan.config, execution)
+        execution = replace(Execution.pinned(plan.parent, plan.config), group_size=None)
+        trainee = make(stack, plan.config, execution)
         db = stack.enter_context(Database.write(location))
         with ExitStack() as copying:
             if db.run_folder(parent_id).is_dir():
-                _lock(copying, db, parent_id)  # nobody resumes or deletes it meanwhile
+                lock(copying, db, parent_id)  # nobody resumes or deletes it meanwhile
             parent = extension.extendable(db, parent_id)
             source, loaded, complaints, reasons = extension.load(db, parent, trainee.learner)
-            reasons += _differences(loaded.fingerprint, provenance.fingerprint(execution.as_dict()))
-            row = _new_row(trainee) | {"parent": parent_id, "exactness": "approximate" if reasons else "exact"}
+            reasons += differences(loaded.fingerprint, provenance.fingerprint(execution.as_dict()))
+            row = new_row(trainee) | {"parent": parent_id, "exactness": "approximate" if reasons else "exact"}
             run_id = str(row["id"])
-            _lock(stack, db, run_id)
+            lock(stack, db, run_id)
             checkpoints = extension.create(db, source, loaded, trainee.learner, row, trainee.config)
         recorder = Recorder(db, run_id, resume_from=loaded.step)
         member = Member(run_id, trainee, checkpoints, recorder, complaints, loaded, reasons)
@@ -154,53 +150,3 @@ def _resumable(db: Database, run_id: str) -> dict[str, Any]:
     if run["started_at"] is None:
         raise BadInput(f"run {name} was cancelled before it began: queue it again with: dapo sweep retry NAME")
     return run
-
-
-def _new_row(trainee: Trainee) -> dict[str, Any]:
-    """Columns of a new run."""
-    settings = trainee.config.settings
-    return {
-        "id": runs.new_run_id(),
-        "kind": "tuning" if trainee.config.tuning else "train",
-        "algo": settings.algo,
-        "env": settings.env,
-        "seed": settings.seed,
-        "steps": settings.steps,
-        "note": trainee.config.note,
-        **provenance.of_process(),
-        **trainee.execution.as_dict(),
-    }
-
-
-def _make(stack: ExitStack, config: RunConfig, execution: Execution) -> Trainee:
-    settings = config.settings
-    execution.apply()
-    made = []
-    for stream in (envs.TRAINING, envs.EVALUATION):
-        made.append(Environment(settings.env, settings.seed, stream, bins=config.hyperparameters.bins))
-        stack.callback(made[-1].close)
-    training, evaluation = made
-    config = config.resolved(training.spaces)
-    where = (execution.device, execution.compiled, settings.precision)
-    try:
-        make = learner_of(config.algorithm)
-        learner = make(config.algorithm, config.hyperparameters, training.spaces, settings.seed, *where)
-    except (RuntimeError, MemoryError, OverflowError) as error:
-        cause = str(error).partition("\n")[0]
-        raise BadInput(f"not enough memory: lower buffer_size, hidden_sizes or batch_size ({cause})") from error
-    return Trainee(config, (training, evaluation), learner, execution)
-
-
-def _lock(stack: ExitStack, db: Database, run_id: str) -> None:
-    lock = RunLock(db.run_folder(run_id) / "lock")
-    lock.acquire()
-    stack.callback(lock.release)
-
-
-def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What is not as it was when the checkpoint was written."""
-    return [
-        f"{key} was {json.dumps(before.get(key))} and is {json.dumps(now.get(key))}"
-        for key in now
-        if before.get(key) != now.get(key)
-    ]

@@ -115,8 +115,8 @@ def test_step_functions_are_pure(algorithm: Algorithm) -> None:
     batch = Batch.unpack(rows, algorithm.spaces)
     for step in (algorithm.critic_step, *(algorithm.PHASES[phase] for phase, _ in algorithm.schedule(made.config))):
         with torch.no_grad():
-            first, _ = step(made.model, made.state, batch, noise, made._coefficients)
-            second, _ = step(made.model, made.state, batch, noise, made._coefficients)
+            first, _ = step(made.model, made.state, batch, noise, made.coefficients)
+            second, _ = step(made.model, made.state, batch, noise, made.coefficients)
         assert all(torch.equal(a, b) for (_, a), (_, b) in zip(named_leaves(first), named_leaves(second), strict=True))
     assert changed(before, snapshot(made)) == set()
 
@@ -180,7 +180,7 @@ def test_any_two_algorithms_differ_after_learning_starts() -> None:
         state = made.state
         for update in range(12):
             batch, K = Batch.unpack(rows[update], variant.spaces), variant.noise_samples(made.config)
-            arguments = (batch, noise[update, :K], made._coefficients)
+            arguments = (batch, noise[update, :K], made.coefficients)
             state, _ = variant.critic_step(made.model, state, *arguments)
             state, _ = variant.PHASES[iteration[update % len(iteration)]](made.model, state, *arguments)
             if (update + 1) % len(iteration) == 0:

@@ -89,7 +89,7 @@ def test_a_rollout_goes_on_where_it_was(chosen: tuple[str, Spaces], at: int) -> 
 
 def test_step_functions_are_pure(chosen: tuple[str, Spaces]) -> None:
     made = learner(*chosen)
-    batch, noise, c = minibatch(made), torch.randn(B, 2), made._coefficients
+    batch, noise, c = minibatch(made), torch.randn(B, 2), made.coefficients
     before = snapshot(made)
     with torch.no_grad():
         for _ in range(2):
@@ -108,7 +108,7 @@ def test_step_functions_are_pure(chosen: tuple[str, Spaces]) -> None:
 def test_the_policy_step_follows_the_advantage(chosen: tuple[str, Spaces]) -> None:
     """The actions of positive advantage become likelier, and the others less likely."""
     made = learner(*chosen, epochs=1)
-    batch, c = minibatch(made), made._coefficients
+    batch, c = minibatch(made), made.coefficients
     batch = batch._replace(advantage=torch.where(torch.arange(B) % 2 == 0, 1.0, -1.0))
     policy, state = made.model.policy, made.state
 
@@ -128,7 +128,7 @@ def test_the_critic_learns_its_targets(chosen: tuple[str, Spaces]) -> None:
     batch, state, losses = minibatch(made), made.state, []
     with torch.no_grad():
         for _ in range(200):
-            state, metrics = made.algorithm.critic_step(made.model, state, batch, made._coefficients)
+            state, metrics = made.algorithm.critic_step(made.model, state, batch, made.coefficients)
             losses.append(metrics["critic_loss"].item())
     v = made.model.value(made.state.critic, batch.observation)
     assert losses[0] == pytest.approx(0.5 * ((v - batch.value_target) ** 2).mean().item())

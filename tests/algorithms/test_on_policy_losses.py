@@ -27,7 +27,7 @@ class Case:
     def __init__(self, name: str, spaces: Spaces) -> None:
         made = learner(name, spaces, initial_std=0.3)
         generator = torch.Generator().manual_seed(0)
-        self.model, self.old, self.c = made.model, made.state.actor, made._coefficients
+        self.model, self.old, self.c = made.model, made.state.actor, made.coefficients
         self.new = self.old + 0.1 * torch.randn(self.old.shape, generator=generator)
         s = torch.randn(N, 4, generator=generator)
         a = torch.from_numpy(np.stack([made.act(row.numpy()) for row in s]).astype(np.float32))
@@ -148,11 +148,11 @@ def test_the_step_is_annealed_once_a_policy_iteration() -> None:
     made = learner("mdpo-on", eta=2.0, anneal_steps=32 * 4)  # four rollouts
     state, found = made.state, []
     for _ in range(6):
-        found.append(_actor_value.step_size(made.model, state, made._coefficients).item())
+        found.append(_actor_value.step_size(made.model, state, made.coefficients).item())
         state = _actor_value.refresh(state)
     assert found == pytest.approx([2, 1.5, 1, 0.5, 0.5, 0.5])
     constant = learner("mdpo-on", eta=2.0, anneal_steps=0)
-    assert _actor_value.step_size(constant.model, state, constant._coefficients).item() == 2
+    assert _actor_value.step_size(constant.model, state, constant.coefficients).item() == 2
 
 
 OPTIMUM = 0.5  # of each coordinate

@@ -1,0 +1,80 @@
+"""Several seeds of one configuration, updated as one batch: a leading seed axis on the state, one graph for all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from algorithms._compiling import Step
+from algorithms._learner import overwrite
+from algorithms._off_policy import OffPolicyLearner, Stage
+from algorithms._types import Batch
+
+
+class SeedGroup:
+    """The learners stay what they are alone, each with its own random numbers, replay and counters; only the update,
+    and with it the memory of their states and minibatches, is shared: theirs become views of one slot each.
+
+    `width`, at least the number of learners, is that of the batch: what a group computes may depend on it to rounding.
+    """
+
+    def __init__(self, members: Sequence[OffPolicyLearner], width: int) -> None:
+        first = members[0]
+        self._members = dict(enumerate(members))  # by slot; what an empty slot computes is never read
+        slots = [*members, *[first] * (width - len(members))]
+        self._state: Any = _stacked([member.state for member in slots])
+        self._rows = torch.zeros(width, *first.replay.batch.shape, device=first.device)
+        self._noise = torch.zeros(width, *first.noise.shape, device=first.device)
+        for slot, member in self._members.items():
+            member.share(_slot(self._state, slot), self._rows[slot], self._noise[slot])
+        self._first = first
+        self._steps: dict[tuple[bool, str | None], Step] = {}
+
+    def leave(self, member: OffPolicyLearner) -> None:
+        """Its run has ended before the others'."""
+        self._members = {slot: other for slot, other in self._members.items() if other is not member}
+
+    def update(self) -> None:
+        """All gradient steps that belong to one environment step of every member, which are all at the same one."""
+        some = next(iter(self._members.values()))
+        for critic, actor in some.gradient_steps():
+            self._update(some.stage(critic, actor))
+
+    @torch.no_grad()
+    def _update(self, stage: Stage) -> None:
+        old_actors = {slot: member.before(stage) for slot, member in self._members.items()}
+        for member in self._members.values():
+            member.draw()
+        names, values = self._step(stage)(self._state, self._rows, self._noise, self._first.coefficients)
+        for slot, member in self._members.items():
+            member.after(stage, old_actors[slot], names, values[slot])
+
+    def _step(self, stage: Stage) -> Step:
+        """`OffPolicyLearner`'s, of every slot at once."""
+        key = (stage.critic, stage.phase)
+        if key not in self._steps:
+            change, spaces = self._first.change(stage), self._first.model.spaces
+
+            def one(state: Any, rows: Tensor, noise: Tensor, c: Any) -> Any:
+                return change(state, Batch.unpack(rows, spaces), noise, c)
+
+            def step(state: Any, rows: Tensor, noise: Tensor, c: Any) -> tuple[tuple[str, ...], Tensor]:
+                new, metrics = torch.func.vmap(one, in_dims=(0, 0, 0, None))(state, rows, noise, c)
+                overwrite(state, new)
+                return tuple(metrics), torch.stack(tuple(metrics.values()), -1)
+
+            self._steps[key] = self._first.ready(step)
+        return self._steps[key]
+
+
+def _stacked(states: Sequence[Any]) -> Any:
+    if isinstance(states[0], Tensor):
+        return torch.stack(list(states))
+    return type(states[0])(*(_stacked(parts) for parts in zip(*states, strict=True)))
+
+
+def _slot(state: Any, slot: int) -> Any:
+    return state[slot] if isinstance(state, Tensor) else type(state)(*(_slot(part, slot) for part in state))
