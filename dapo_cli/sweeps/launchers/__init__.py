@@ -57,7 +57,7 @@ def command(request: Request) -> Command:
     return Command((*arguments, "--jobs", str(request.jobs)), environment)
 
 
-def on_the_path(environment: Mapping[str, str]) -> dict[str, str]:
+def environment_with(environment: Mapping[str, str]) -> dict[str, str]:
     """The environment of a worker: this process's own, and over it these variables."""
     return {**os.environ, **environment}
 

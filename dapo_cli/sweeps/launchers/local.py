@@ -32,7 +32,7 @@ def launch(request: Request, *, dry_run: bool = False) -> None:
         for _ in range(count):
             console.write(shlex.join(arguments))
         return
-    environment = launchers.on_the_path(command.environment)
+    environment = launchers.environment_with(command.environment)
     with Stop() as stop:
         # A group of their own: Ctrl-C in the terminal reaches them once, from here.
         workers = [subprocess.Popen(arguments, env=environment, process_group=0) for _ in range(count)]

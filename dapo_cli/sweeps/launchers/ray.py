@@ -91,7 +91,7 @@ def work(arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[int,
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "dapo_cli", *arguments],
-            env=launchers.on_the_path(environment),
+            env=launchers.environment_with(environment),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=said,
@@ -128,7 +128,7 @@ def _connect(ray: Any, address: str) -> None:
         ray.init(address=address, log_to_driver=False, logging_level="ERROR", include_dashboard=None)
     except (OSError, ValueError, OverflowError) as error:
         raise BadInput(refusal) from error
-    except (RuntimeError, ImportError, AssertionError) as error:
+    except (RuntimeError, ImportError) as error:
         raise BadInput(f"{refusal} ({' '.join(str(error).split())[:200]})") from error
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 DEFAULT_MINUTES = 24 * 60  # of a job; then it is requeued
 STOPPING = 120  # seconds before the end of a job at which Slurm tells its workers
+_GRACE = 90.0  # seconds of these for a worker; the rest is for the requeue
 _REQUEUES = 1000  # by submitit, at the end of a job's time: a worker ends by itself when the queue is empty
 _OURS = ("array", "cpus-per-task", "error", "gpus-per-node", "open-mode", "output", "signal")
 _PYTHON = f"{shlex.quote(sys.executable)} -P"  # a folder `store` where the job starts is not ours
@@ -51,10 +52,11 @@ class Worker:
         self.pid = os.posix_spawn(
             sys.executable,
             [sys.executable, "-P", "-m", "dapo_cli", *self.arguments],
-            launchers.on_the_path(self.environment),
+            launchers.environment_with(self.environment),
             setsigmask=[signal.SIGUSR1, signal.SIGUSR2],
         )
         code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        self.pid = 0
         if code in (_STOPPED, -signal.SIGTERM):
             # Slurm's own SIGTERM: the job is cancelled or preempted, and one that ended now would not be requeued.
             time.sleep(10 * STOPPING)
@@ -66,7 +68,8 @@ class Worker:
         """Called by submitit's signal handler: the worker stops, its runs go back to the queue, and it starts again."""
         from submitit.helpers import DelayedSubmission
 
-        _stop(self.pid)
+        if self.pid:
+            _stop(self.pid)
         return DelayedSubmission(self)
 
 
@@ -74,7 +77,7 @@ def _stop(pid: int) -> None:
     """Ask the worker to stop and wait; by system calls only, because the main thread stands in waitpid already."""
     try:
         os.kill(pid, signal.SIGTERM)
-        deadline = time.monotonic() + STOPPING
+        deadline = time.monotonic() + _GRACE
         while time.monotonic() < deadline:
             if os.waitpid(pid, os.WNOHANG)[0] == pid:
                 return
