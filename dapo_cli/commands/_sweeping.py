@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import shlex
 from collections import Counter
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 from dapo_cli import console
 
 if TYPE_CHECKING:
+    from dapo_cli.sweeps.definition import Definition
     from dapo_cli.sweeps.plan import Plan
+    from dapo_cli.sweeps.supervisor import Screen
+    from store.session import Database
     from store.sweeps import Enqueued
 
 
@@ -81,6 +85,72 @@ def say_result(location: str, name: str, as_json: bool, ended: Counter[str] | No
             console.info(f"again: dapo sweep retry {shlex.quote(name)}{place}")
         console.info(f"next: dapo compare {choice}   dapo plot {choice}   dapo report {choice}")
     return not states["failed"]
+
+
+def _work(
+    location: str, name: str, jobs: int, envs: Iterable[str], watch: Callable[[Database], None] | None = None
+) -> Counter[str]:
+    """Train what waits of a sweep, in environments that the user named; `watch` is called about every second."""
+    from dapo_cli.sweeps import dashboard, supervisor
+
+    order = supervisor.Order(name, jobs, modules=sorted({env.rpartition(":")[0] for env in envs} - {""}))
+    with dashboard.screen(name) as screen:
+        return supervisor.work(location, order, screen if watch is None else _Watched(screen, watch))
+
+
+class _Watched:
+    """A worker's screen behind which somebody else looks, too."""
+
+    def __init__(self, screen: Screen, watch: Callable[[Database], None]) -> None:
+        self._screen, self._watch = screen, watch
+        self.happened, self.warn = screen.happened, screen.warn
+
+    def look(self, db: Database) -> None:
+        """Called about every second."""
+        self._screen.look(db)
+        self._watch(db)
+
+
+def search(location: str, definition: Definition, jobs: int, dry_run: bool, as_json: bool) -> None:
+    """Search for hyperparameters, trial by trial, or say what would be searched for."""
+    from dapo_cli.display import number_text
+    from dapo_cli.sweeps import search as searching
+    from dapo_cli.sweeps.searching import Trial, propose, read
+
+    asked = read(definition)
+    first = asked.configs(propose(asked, 0, []))
+    size = f"{asked.trials} trials of {_runs(len(first))} each, by {asked.measure}"
+    if dry_run:
+        words = {name: str(value) for name, value in asked.parameters.items()}
+        console.print_fields({"search": f"{definition.name}: {size}", **words, "pruner": asked.pruner}, indent=0)
+        return
+    settings = first[0].settings
+    console.info(f"search {definition.name}: {settings.algo} on {settings.env}, {size}")
+
+    def say(number: int, trial: Trial) -> None:
+        values = ", ".join(f"{name} = {value}" for name, value in trial.values.items())
+        given_up = f"given up after {max(trial.evaluations, default=0)} steps" if trial.pruned else "no score"
+        console.info(f"trial {number}: {values}: {given_up if trial.score is None else number_text(trial.score)}")
+
+    def work(watch: Callable[[Database], None]) -> None:
+        _work(location, definition.name, jobs, [settings.env], watch)
+
+    trials = searching.run(location, definition, asked, work, say)
+    found = searching.best(asked, trials)
+    if as_json:
+        best = found and {"values": found.values, "score": found.score}
+        console.print_json({"sweep": definition.name, "best": best, "trials": [trial._asdict() for trial in trials]})
+    elif found:
+        chosen = " ".join(f"--set {shlex.quote(f'{name}={_typed(value)}')}" for name, value in found.values.items())
+        console.info(f"best: {number_text(found.score)}; next, with seeds that the search has not seen: {chosen}")
+    else:
+        console.info("no trial has a score")
+
+
+def _typed(value: Any) -> str:
+    import json
+
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def cores() -> int:

@@ -173,6 +173,13 @@ def _do(
     elsewhere = launcher != "local" or team.workers is not None  # than in this process
     launchers.check(launcher, team)
     part = None if shard is None else shards.parse(shard)
+    if definition.value("search") is not None:
+        if elsewhere or enqueue or again or part:
+            raise BadInput(
+                "a search works here: start it without --launcher, --workers, --enqueue, --again and --shard"
+            )
+        _sweeping.search(location, definition, jobs or _sweeping.cores(), dry_run, as_json)
+        return
     if dry_run:
         _sweeping.print_plan(planning.make(location, definition, part), location, jobs or _sweeping.cores(), as_json)
         if elsewhere and not as_json:
