@@ -56,18 +56,15 @@ def test_a_dry_run_prints_the_workers_and_writes_nothing(tmp_path, monkeypatch, 
 
 
 @pytest.mark.slow
-def test_a_killed_worker_costs_nothing(tmp_path):
+def test_a_killed_worker_costs_nothing(tmp_path, undisturbed):
     """Two workers, one of them killed after a checkpoint: the other ends the sweep, with the rows of one worker."""
-    for folder in ("calm", "killed"):
-        (tmp_path / folder).mkdir()
-    finish(start(tmp_path / "calm", "sweep", "run", "main.toml", "--workers", "1"))
-    database = tmp_path / "killed" / "runs.db"
-    sweep = start(tmp_path / "killed", "sweep", "run", "main.toml", "--workers", "2")
+    database = tmp_path / "runs.db"
+    sweep = start(tmp_path, "sweep", "run", "main.toml", "--workers", "2")
     (victim,) = wait_for(lambda: query(database, CHECKPOINTED))[0]
     (pid,) = query(database, f"SELECT pid FROM worker WHERE id = '{victim}'")[0]
     os.kill(pid, signal.SIGKILL)
     assert "1 of 2 workers ended with an error" in finish(sweep, code=1)
-    assert record(database) == record(tmp_path / "calm" / "runs.db")
+    assert record(database) == undisturbed
     assert len(record(database)) == RUNS
     assert query(database, "SELECT count(*) FROM event WHERE kind = 'resumed'")[0][0] >= 1
 

@@ -139,14 +139,11 @@ def test_the_task_returns_what_the_worker_said(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_lost_node_costs_nothing(cluster, tmp_path):
+def test_a_lost_node_costs_nothing(cluster, tmp_path, undisturbed):
     """A node killed after a checkpoint: its worker starts again, and the rows are those of an undisturbed sweep."""
-    for folder in ("calm", "lost"):
-        (tmp_path / folder).mkdir()
-    finish(start(tmp_path / "calm", "sweep", "run", "main.toml", "--workers", "1"))
-    database = tmp_path / "lost" / "runs.db"
+    database = tmp_path / "runs.db"
     command = ["sweep", "run", "main.toml", "--launcher", "ray", "--address", cluster.address]
-    sweep = start(tmp_path / "lost", *command, python=cluster.python)
+    sweep = start(tmp_path, *command, python=cluster.python)
     wait_for(lambda: len(query(database, "SELECT pid FROM worker")) == 2)
     wait_for(lambda: query(database, CHECKPOINTED))
     cluster.kill_node(0)
@@ -155,7 +152,7 @@ def test_a_lost_node_costs_nothing(cluster, tmp_path):
     assert "a node of the Ray cluster was lost" in said
     assert "4 completed" in said
     assert "raylet" not in said
-    assert record(database) == record(tmp_path / "calm" / "runs.db")
+    assert record(database) == undisturbed
     assert len(record(database)) == RUNS
     messages = [message for (message,) in query(database, "SELECT message FROM worker ORDER BY started_at")]
     assert sum("died" in str(message) for message in messages) == 1

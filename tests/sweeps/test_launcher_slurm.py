@@ -110,14 +110,11 @@ def test_a_worker_that_fails_fails_its_job():
 
 
 @pytest.mark.slow
-def test_a_job_out_of_time_stops_cleanly_and_is_requeued(tmp_path, monkeypatch):
+def test_a_job_out_of_time_stops_cleanly_and_is_requeued(tmp_path, undisturbed):
     """Under submitit's local executor, which sends the signal that Slurm sends, and starts the job again."""
     submitit = pytest.importorskip("submitit")
-    for folder in ("calm", "requeued"):
-        (tmp_path / folder).mkdir()
-    finish(start(tmp_path / "calm", "sweep", "run", "main.toml", "--workers", "1"))
-    finish(start(tmp_path / "requeued", "sweep", "run", "main.toml", "--enqueue"))
-    database = tmp_path / "requeued" / "runs.db"
+    finish(start(tmp_path, "sweep", "run", "main.toml", "--enqueue"))
+    database = tmp_path / "runs.db"
     executor = submitit.LocalExecutor(tmp_path / "logs")
     executor.update_parameters(timeout_min=10)
     (job,) = slurm.submit(executor, slurm.plan(Request(str(database), "main", workers=1)))
@@ -128,7 +125,7 @@ def test_a_job_out_of_time_stops_cleanly_and_is_requeued(tmp_path, monkeypatch):
     wait_for(lambda: len(query(database, "SELECT id FROM worker")) == 2)
     assert query(database, "SELECT message FROM worker ORDER BY started_at")[0][0].startswith("stopped")
     assert job.result() == 0
-    assert record(database) == record(tmp_path / "calm" / "runs.db")
+    assert record(database) == undisturbed
     assert query(database, "SELECT count(*) FROM event WHERE kind = 'resumed'") == [(1,)]
 
 

@@ -1,4 +1,4 @@
-"""Workers on this machine, as processes of their own: they end with this one."""
+"""Workers on this machine, as processes of their own: a signal that stops this one stops them."""
 
 from __future__ import annotations
 
