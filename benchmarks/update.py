@@ -35,20 +35,19 @@ BLOCK = 20  # updates that are timed as one: a whole number of policy iterations
 SAC_GOAL, GOAL = 1.35, 1.15
 
 
-def learner(algo: str, **keywords: Any) -> Any:
-    """A learner that has made one block of updates, on random transitions."""
+def learner(algo: str, seed: int = 0, **keywords: Any) -> Any:
+    """A learner with random transitions, enough to update by."""
     algorithm: Any = load(algo)
-    made = learner_of(algorithm)(algorithm, algorithm.Config(learning_starts=256), SPACES, 0, **keywords)
-    numbers = np.random.default_rng(0)
+    made = learner_of(algorithm)(algorithm, algorithm.Config(learning_starts=256), SPACES, seed, **keywords)
+    numbers = np.random.default_rng(seed)
     for _ in range(2000):
         s, s2 = numbers.normal(size=(2, SPACES.observation))
         made.add(s, numbers.uniform(-1, 1, SPACES.action), numbers.normal(), s2, False, False)
-    updates(made)
     return made
 
 
 def updates(made: Any) -> None:
-    """One block."""
+    """One block of updates of a learner or a group of them."""
     for _ in range(BLOCK):
         made.update()
 
@@ -56,6 +55,7 @@ def updates(made: Any) -> None:
 def flops(algo: str) -> float:
     """FLOPs of the matrix products of one update, the mean over a block."""
     made = learner(algo)
+    updates(made)  # the first one is followed by diagnostics
     with FlopCounterMode(display=False) as counter:
         updates(made)
     return counter.get_total_flops() / BLOCK
@@ -76,6 +76,7 @@ def measure(algo: str, precision: str, seconds: float) -> dict[str, float]:
     """Milliseconds of an update, and of its products at the machine's rate; blocks of both in turn."""
     count = flops(algo)
     made = learner(algo, compiled=True, precision=precision)
+    updates(made)  # compiles
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     a, b, out = (torch.randn(2, 256, 256).to(dtype) for _ in range(3))
     one = 2 * 2 * 256**3  # FLOPs
