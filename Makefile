@@ -37,8 +37,11 @@ torture: $(READY)
 
 benchmark: $(READY)
 	$(BIN)/python benchmarks/peers.py
+	$(BIN)/python benchmarks/update.py
+	$(BIN)/python benchmarks/seeds.py
 	$(BIN)/python benchmarks/recording.py
-	$(BIN)/python benchmarks/checkpoint.py
+	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/startup.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
