@@ -79,8 +79,8 @@ def main() -> None:
     headers = (f"{options.algo} on {options.env}", "this checkpoint, s", "resident, MB")
     remark = (
         f"Largest ever: {largest / 1e6:.0f} MB (goal: below {GOAL / 1e6:.0f}), of which the replay's rows are "
-        f"{filled / 1e6:.0f}. A checkpoint takes {first:.3f} s in the median of the first ten and {last:.3f} s in that "
-        "of the last ten: what is new decides, not what is there."
+        f"{filled / 1e6:.0f}. A checkpoint takes {first:.3f} s in the median of the first ten, {last:.3f} s in that of "
+        "the last ten."
     )
     publish("memory", f"{table(headers, rows)}\n\n{remark}", options)
 
