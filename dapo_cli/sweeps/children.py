@@ -18,6 +18,8 @@ from store.session import Database
 
 GRACE = 60.0
 """Seconds that a run has to stop in good order before it is killed."""
+START = 600.0
+"""Seconds that a run has to begin: a slow disk may be read, but no update compiled."""
 LONGEST_REASON = 300  # characters
 _TAIL = 4000  # bytes of standard error that are read
 
@@ -30,7 +32,7 @@ class Child:
     process: subprocess.Popen[bytes]
     errors: IO[bytes]  # its standard error
     since: int  # the step of the checkpoint that it began with
-    at: Any = None  # its status and step when last seen
+    at: tuple[str, int] = ("queued", 0)  # its status and step when last seen
     moved: float = field(default_factory=time.monotonic)  # when those last changed
     stopping: str | None = None  # why it was told to stop
     kill_at: float = 0.0
@@ -42,15 +44,15 @@ class Child:
             self.stopping, self.kill_at = why, time.monotonic() + GRACE
             self.process.terminate()
 
-    def watch(self, at: Any, stall: float) -> None:
-        """Note how far the run is; stop it if nothing has moved for `stall` seconds, kill it if it does not stop."""
+    def watch(self, at: tuple[str, int], stall: float) -> None:
+        """Note the run's status and step; stop it if nothing has moved for `stall` seconds since it began."""
         now = time.monotonic()
         if at != self.at:
             self.at, self.moved = at, now
-        if now - self.moved > stall and self.stopping is None:
+        limit = stall if at[0] == "running" else max(stall, START)
+        if now - self.moved > limit and self.stopping is None:
             self.stalled = True
-            self.stop(f"no step in {stall:.0f} s")
-        self.enforce()
+            self.stop(f"no step in {limit:.0f} s")
 
     def enforce(self) -> None:
         """Kill it, with all that it started, if it was told to stop too long ago."""
