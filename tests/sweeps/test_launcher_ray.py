@@ -26,6 +26,7 @@ ROOT = Path(__file__).parents[2]
 CLUSTER = """
 import os, sys
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+os.environ["RAY_raylet_start_wait_time_s"] = "200"  # of a machine that has other things to do
 from ray.cluster_utils import Cluster
 cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
 nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
@@ -71,17 +72,22 @@ def python_with_ray(tmp_path_factory: pytest.TempPathFactory) -> str:
     return python
 
 
-@pytest.fixture
-def cluster(python_with_ray: str, tmp_path: Path) -> Iterator[Cluster]:
+@pytest.fixture(scope="module")
+def cluster(python_with_ray: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A cluster of two nodes on this machine."""
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with (tmp_path / "cluster.log").open("w") as log:
-        process = subprocess.Popen([python_with_ray, "-c", CLUSTER], stderr=log, **pipes)
-    assert process.stdout is not None
-    address = process.stdout.readline().strip()
-    assert address, (tmp_path / "cluster.log").read_text()
-    yield Cluster(python_with_ray, address, process)
-    process.communicate(timeout=120)
+    log = tmp_path_factory.mktemp("cluster") / "log"
+    with log.open("w") as errors:
+        command = [python_with_ray, "-c", CLUSTER]
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, cwd=log.parent
+        )
+    try:
+        assert process.stdout is not None
+        address = process.stdout.readline().strip()
+        assert address, log.read_text()
+        yield Cluster(python_with_ray, address, process)
+    finally:
+        process.communicate(timeout=200)  # the end of its input ends the cluster
 
 
 def fake(*nodes: tuple[str, float, float]) -> SimpleNamespace:
