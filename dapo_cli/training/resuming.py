@@ -35,6 +35,11 @@ def resume_all(location: str, ids: Sequence[str], modules: Sequence[str]) -> Ite
     Raises Interrupted and CannotWrite, which would hold for the others, too.
     """
     for run_id in ids:
+        with Database.read(location) as db:
+            status = runs.get(db, run_id)["status"]
+        if status in ("completed", "diverged", "failed"):  # an earlier one of its group has taken it along
+            yield Continued(run_id, status, "")
+            continue
         try:
             session.resume(location, run_id, modules)
             yield Continued(run_id, "completed", "")

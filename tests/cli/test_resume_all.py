@@ -8,7 +8,7 @@ import sqlite3
 import pytest
 
 from dapo_cli.errors import Interrupted
-from dapo_cli.training import session
+from dapo_cli.training import loop, session
 
 
 @pytest.fixture
@@ -18,14 +18,14 @@ def three(dapo, trained_run, monkeypatch) -> list[str]:
     tiny = "--checkpoint-every 200 --set hidden_sizes=[16,16] --set batch_size=8 --set learning_starts=100 -q"
     for seed in (1, 2):
         with monkeypatch.context() as patch:
-            original = session.Loop._step
+            original = loop.Loop.advance
 
             def stop(self, original=original):
                 original(self)
                 if self.progress.step == 250:
                     self.stop.requested = 2
 
-            patch.setattr(session.Loop, "_step", stop)
+            patch.setattr(loop.Loop, "advance", stop)
             typed = f"train --algo dapo-kl --env Pendulum-v1 --steps 300 --eval-episodes 1 --seed {seed} {tiny}"
             assert dapo(*typed.split()).code == 130
         with sqlite3.connect("runs.db") as connection:

@@ -20,7 +20,7 @@ from sqlalchemy.engine import Engine
 
 from dapo_cli import config, console
 from dapo_cli.errors import DapoError
-from dapo_cli.training import checkpoint, session
+from dapo_cli.training import checkpoint, loop, session
 from store import runs
 from store.errors import StoreError
 from store.recorder import Recorder
@@ -162,14 +162,14 @@ def as_nobody(location: str) -> None:
 
 def little_memory(location: str, after: int) -> None:
     """From that step on, no further memory."""
-    original = session.Loop._step
+    original = loop.Loop.advance
 
     def stepping(self: Any) -> None:
         if self.progress.step == after:
             raise MemoryError
         original(self)
 
-    session.Loop._step = stepping  # type: ignore[method-assign]
+    loop.Loop.advance = stepping  # type: ignore[method-assign]
     train(location)
 
 

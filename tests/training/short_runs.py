@@ -56,11 +56,11 @@ def only_run(db: str) -> str:
 
 
 def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int, signum: int = signal.SIGINT) -> None:
-    original = loop.Loop._step
+    original = loop.Loop.advance
 
     def stepping(self: loop.Loop) -> None:
         original(self)
-        if self.progress.step == step:
+        if self.progress.step == step and self.stop.requested is None:  # once in a group
             signal.raise_signal(signum)
 
-    monkeypatch.setattr(loop.Loop, "_step", stepping)
+    monkeypatch.setattr(loop.Loop, "advance", stepping)

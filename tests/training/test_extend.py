@@ -12,7 +12,7 @@ from short_runs import interrupt_at, record, rows, status, train
 
 from algorithms._off_policy import OffPolicyLearner as Learner
 from dapo_cli.errors import BadInput, Interrupted
-from dapo_cli.training import extension, session
+from dapo_cli.training import extension, loop, session
 from store import runs
 from store.errors import CannotWrite
 from store.session import Database
@@ -103,9 +103,9 @@ def test_without_its_replay_the_policy_collects_a_new_one_and_the_run_says_so(
             policy.append(self.replay.total) if generator is self.act_generator else None
             return act(self, observation, generator)
 
-        def updating(self: Learner, **which: bool) -> None:
+        def updating(self: Learner, stage: Any) -> None:
             sizes.append(self.replay.total)
-            update(self, **which)
+            update(self, stage)
 
         patch.setattr(Learner, "policy_action", acting)
         patch.setattr(Learner, "_update", updating)
@@ -129,7 +129,7 @@ def test_an_extension_resumes_exactly(db: str, monkeypatch: pytest.MonkeyPatch, 
     whole = record(db, extend(db, parent))
     with monkeypatch.context() as patch:
         if step == PARENT:  # killed before its first step
-            patch.setattr(session.Loop, "run", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+            patch.setattr(loop.Loop, "begin", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
         else:
             interrupt_at(patch, step)
         with pytest.raises(Interrupted):
