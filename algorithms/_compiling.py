@@ -39,3 +39,41 @@ def half_products(step: Step, device: str) -> Step:
             return step(*args)
 
     return half
+
+
+Result = tuple[tuple[str, ...], Tensor]
+Record = Callable[[Callable[[], Result]], tuple[Callable[[], object], Result]]
+
+
+def record_graph(call: Callable[[], Result]) -> tuple[Callable[[], object], Result]:
+    """The call as a CUDA graph: what launches it again, and the result that each launch overwrites."""
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):  # records and computes nothing
+        result = call()
+    return graph.replay, result
+
+
+class Recorded:
+    """A step that is recorded after some calls and then launched as one graph, without a launch of each kernel.
+
+    Its arguments must be the same tensors at every call, at the same addresses: it reads and changes their contents.
+    """
+
+    CALLS_BEFORE = 3  # in which compilers and libraries prepare themselves; that can't be recorded
+
+    def __init__(self, step: Step, record: Record = record_graph) -> None:
+        self._step, self._record = step, record
+        self._calls = 0
+        self._launch: Callable[[], object] | None = None
+        self._result: Result | None = None
+
+    def __call__(self, *args: Any) -> Result:
+        """As the step's own; the values are overwritten by the next call."""
+        if self._calls < self.CALLS_BEFORE:
+            self._calls += 1
+            return self._step(*args)
+        if self._launch is None:
+            self._launch, self._result = self._record(lambda: self._step(*args))
+        self._launch()
+        assert self._result is not None
+        return self._result

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from algorithms._actor_critic import ActorCritic
 from algorithms._actor_value import ActorValue
-from algorithms._compiling import Step, half_products, whole_graph
+from algorithms._compiling import Recorded, Step, half_products, whole_graph
 from algorithms._hyperparameters import OnPolicyHyperparameters, SharedHyperparameters, coefficients
 from algorithms._replay import Replay
 from algorithms._types import Batch, Policy, Spaces
@@ -78,6 +78,8 @@ class Learner:
         self.coefficients = coefficients(self.config, self.device)
         self._compiled, self._precision = compiled, precision
         self._weights: dict[str, NDArray[Any]] | None = None
+        self._mirrored = self.device.type != "cpu"  # acting on the CPU reads a copy of the actor
+        self._actor_copied = -1  # that of so many actor updates
 
     def _storage(self) -> Replay:
         """Where transitions go; its `total` counts all that were ever added."""
@@ -128,10 +130,16 @@ class Learner:
         return policy.act(self._actor_weights(), observation.astype(np.float32), generator)
 
     def _actor_weights(self) -> dict[str, NDArray[Any]]:
-        """The policy's weights as arrays: on the CPU views into the state's buffers, made once."""
-        if self._weights is None or self.device.type != "cpu":
-            named = self.model.policy.network.unflatten(self.state.actor.cpu())
+        """The policy's weights as arrays: on the CPU views into the state's buffers, else of a copy of it."""
+        actor = self.state.actor
+        if self._weights is None:
+            pinned = self.device.type == "cuda"
+            self._actor_copy = torch.empty_like(actor, device="cpu", pin_memory=pinned) if self._mirrored else actor
+            named = self.model.policy.network.unflatten(self._actor_copy)
             self._weights = {name: tensor.numpy() for name, tensor in named.items()}
+        if self._mirrored and self._actor_copied != self.actor_updates:
+            self._actor_copy.copy_(actor)
+            self._actor_copied = self.actor_updates
         return self._weights
 
     def _to_device(self) -> None:
@@ -162,7 +170,10 @@ class Learner:
         """The function as this learner runs it."""
         if self._precision == "bf16":
             step = half_products(step, self.device.type)
-        return whole_graph(step, self.device.type) if self._compiled else step
+        if not self._compiled:
+            return step
+        step = whole_graph(step, self.device.type)
+        return Recorded(step) if self.device.type == "cuda" else step
 
     def tensors(self) -> dict[str, Tensor]:
         """What a checkpoint needs beside the replay and is a tensor: state, update generator, sums of diagnostics."""
@@ -188,3 +199,4 @@ class Learner:
         self.act_generator.bit_generator.state = counters["act_generator"]
         self.replay.total = counters["transitions"]
         self.actor_updates = counters["actor_updates"]
+        self._actor_copied = -1

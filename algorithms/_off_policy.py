@@ -127,7 +127,7 @@ class OffPolicyLearner(Learner):
     def share(self, state: Any, rows: Tensor, noise: Tensor) -> None:
         """Moves state, minibatch and noise to this memory, which holds the same state."""
         self.state, self.replay.batch, self.noise = state, rows, noise
-        self._weights = None
+        self._weights, self._actor_copied = None, -1
 
     def _diagnose(self, old_actor: Tensor) -> None:
         """Diagnostics at the end of the first policy iteration since the last `take_metrics`.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from variants import CONTINUOUS, Variant, variants
 
 from algorithms._backend import compiler_available, precision_for
+from algorithms._compiling import Recorded
 from algorithms._learner import named_leaves
 from algorithms._off_policy import OffPolicyLearner as Learner
 
@@ -55,6 +59,54 @@ def test_every_learner_has_its_own_graphs() -> None:
             eager.update()
         torch.testing.assert_close(compiled.state.actor, eager.state.actor, rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(compiled.state.critic, eager.state.critic, rtol=1e-4, atol=1e-5)
+
+
+def test_a_recorded_step_reads_what_its_buffers_hold() -> None:
+    """The logic of CUDA graphs, with a stand-in for the graph: the learner is the same, and its step recorded once."""
+    variant = Variant("dapo-kl", CONTINUOUS)
+    plain, recorded = learner(variant, False), learner(variant, False)
+    records = []
+
+    def record(call: Callable[[], Any]) -> tuple[Callable[[], object], Any]:
+        names = ("critic_loss",)
+        result = torch.zeros(0)
+
+        def launch() -> None:
+            nonlocal result
+            found, values = call()
+            names_and_values[0][:] = found
+            result.resize_(values.shape).copy_(values)
+
+        names_and_values = ([*names], result)
+        records.append(launch)
+        return launch, names_and_values
+
+    recorded.ready = lambda step: Recorded(step, record)  # type: ignore[method-assign]
+    recorded._count = lambda names, values: type(plain)._count(recorded, tuple(names), values)  # type: ignore
+    for _ in range(12):
+        plain.update()
+        recorded.update()
+    for (leaf, expected), (_, value) in zip(named_leaves(plain.state), named_leaves(recorded.state), strict=True):
+        assert torch.equal(value, expected), leaf
+    assert len(records) == 1
+    assert recorded.take_metrics() == plain.take_metrics()
+
+
+def test_acting_from_a_copy_follows_the_updates() -> None:
+    """As with a GPU, whose actor is copied to the CPU after an update."""
+    variant, observation = Variant("sac", CONTINUOUS), np.ones(4, np.float32)
+    plain, mirrored = learner(variant, False), learner(variant, False)
+    mirrored._mirrored = True
+    for _ in range(3):
+        np.testing.assert_array_equal(mirrored.policy_action(observation), plain.policy_action(observation))
+        plain.update()
+        mirrored.update()
+    saved = plain.tensors(), plain.counters()
+    fresh = learner(variant, False)
+    fresh._mirrored = True
+    fresh.policy_action(observation)
+    fresh.restore(*saved)
+    np.testing.assert_array_equal(fresh.policy_action(observation), plain.policy_action(observation))
 
 
 def products(made: Learner) -> set[torch.dtype]:
