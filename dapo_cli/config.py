@@ -171,10 +171,7 @@ def build(
     note: str | None = None,
     tuning: Any = False,
 ) -> RunConfig:
-    """The configuration of these values, `algo` and `env` among them; a name that is not known is passed over.
-
-    `origins` maps names to where their values came from, `sources` to what an error calls that place. Raises BadInput.
-    """
+    """The configuration of these values, `algo` and `env` among them; unknown names are passed over. Raises BadInput."""
     if not isinstance(tuning, bool):
         raise BadInput(f"tuning = {tuning!r} is not possible: tuning must be true or false")
     settings = _validated(Settings, values, sources)

@@ -219,7 +219,7 @@ def complete(tmp_path: Path) -> Callable[[str], list[str]]:
 
 
 def test_completion_commands(complete):
-    assert complete("dapo r") == ["resume", "runs", "report"]
+    assert complete("dapo r") == ["resume", "reproduce", "runs", "report"]
 
 
 def test_completion_options(complete):
