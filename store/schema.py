@@ -53,6 +53,8 @@ def prepare_file(engine: Engine, path: Path, files: Path, location: str) -> Upgr
         try:
             with engine.connect() as connection:
                 revision = revision_of(connection, location)
+            if revision == HEAD and _sqlite.uses_wal(_sqlite.header(path)) == _sqlite.wants_wal(path):
+                return None  # another process was first
             engine.dispose()  # an open connection, even ours, keeps the journal mode from being changed
             _sqlite.set_journal_mode(path)
             if revision not in (None, HEAD):

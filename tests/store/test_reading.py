@@ -93,6 +93,18 @@ def test_readers_leave_no_file_and_no_byte(two_runs, tmp_path):
     assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
 
 
+def test_what_a_killed_reader_left_is_gone_after_the_next(two_runs, tmp_path):
+    script = "import os, sys; from store.session import Database; reader = Database.read(sys.argv[1])\n"
+    script += "with reader.connect() as session: session.connection().exec_driver_sql('SELECT 1 FROM run'); os._exit(9)"
+    names = {path.name for path in tmp_path.iterdir()}
+    process = subprocess.run([sys.executable, "-c", script, two_runs.location], check=False, cwd=ROOT)
+    assert process.returncode == 9
+    assert {path.name for path in tmp_path.iterdir()} == names | {"runs.db-wal", "runs.db-shm"}
+    with Database.read(two_runs.location) as reader:
+        assert runs.count(reader) == 2
+    assert {path.name for path in tmp_path.iterdir()} == names
+
+
 def test_what_a_writer_left_in_its_log_is_not_the_reader_s_to_write_back(two_runs):
     path = Path(two_runs.location)
     with Database.read(two_runs.location) as reader, reader.connect() as session:
