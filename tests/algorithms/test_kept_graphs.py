@@ -1,0 +1,83 @@
+"""A kept graph is found by all that it depends on, and computes what a fresh one does, to the last bit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import FunctionType
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from algorithms._kept_graphs import digest, kept
+
+OPTIONS = {"max_pointwise_cat_inputs": 0}
+
+
+def step_of(factor: Any, module: str = "algorithms.made_up") -> Any:
+    """A step that overwrites its state and closes over `factor`, as if a module of that name had it."""
+
+    def step(state: Tensor, rows: Tensor) -> tuple[tuple[str, ...], Tensor]:
+        new = torch.tanh(state @ rows) * factor
+        state.copy_(new)
+        return ("mean",), torch.stack((new.mean(),))
+
+    assert isinstance(step, FunctionType)
+    step.__module__ = module
+    return step
+
+
+def arguments(rows: int = 8) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(8, 8, generator=generator), torch.randn(8, rows, generator=generator)
+
+
+def test_the_digest_tells_apart_what_makes_another_graph() -> None:
+    def of(step: Callable[..., Any] = step_of(0.5), rows: int = 8, options: dict[str, Any] = OPTIONS) -> str | None:
+        return digest(step, arguments(rows), options)
+
+    base = of()
+    assert base is not None
+    assert of(step_of(0.5)) == base
+    assert of(step_of(0.25)) != base
+    assert of(step_of(step_of(0.5))) not in (base, of(step_of(step_of(0.25))))
+    assert of(rows=9) != base
+    assert of(options={}) != base
+    threads = torch.get_num_threads()
+    torch.set_num_threads(threads + 1)
+    try:
+        assert of() != base
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_what_cannot_be_told_apart_is_not_kept() -> None:
+    assert digest(step_of(0.5, module="somebody.elses"), arguments(), OPTIONS) is None
+    assert digest(step_of(object()), arguments(), OPTIONS) is None  # its text is an address
+    assert digest(step_of(pytest), arguments(), OPTIONS) is None  # a module whose source is not ours
+
+
+@pytest.mark.slow
+def test_a_kept_graph_computes_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiled, loaded, and compiled again because the file was damaged."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    states, compilations = [], []
+    compile_ = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda *a, **k: compilations.append(1) or compile_(*a, **k))
+    for _ in range(3):
+        state, rows = arguments()
+        run = kept(step_of(0.5), OPTIONS)
+        for _ in range(3):
+            names, values = run(state, rows)
+        assert names == ("mean",)
+        states.append((state, values, len(compilations)))
+        (place,) = (tmp_path / "dapo" / "graphs").iterdir()
+        if len(states) == 2:
+            place.write_bytes(b"damaged")
+    assert [count for *_, count in states] == [1, 1, 2]
+    for state, values, _ in states[1:]:
+        assert torch.equal(state, states[0][0])
+        assert torch.equal(values, states[0][1])
+    assert (tmp_path / "dapo" / "graphs").stat().st_mode & 0o077 == 0
