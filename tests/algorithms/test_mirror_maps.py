@@ -183,6 +183,28 @@ def test_compiled_into_one_graph(q):
     torch.testing.assert_close(torch.compile(slope, fullgraph=True)(x, y), slope(x, y), rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize("n", [2, 3, 10, 300])
+@pytest.mark.parametrize("q", [0.25, 0.5, 1.01, 1.5, 1.9, 1.99])
+def test_newton_has_arrived_after_its_steps(q: float, n: int, generator: torch.Generator) -> None:
+    """Against 100 bisections, on dual vectors of every scale, crowded at the top or at the edge of the support."""
+    k, scales = torch.arange(n, dtype=torch.float64), torch.logspace(-5, 2, 40, dtype=torch.float64)[:, None]
+    shapes = [torch.randn(40, n, generator=generator, dtype=torch.float64), -k.expand(40, n), -k.sqrt().expand(40, n)]
+    shapes += [
+        -torch.logspace(-6, 1, n, dtype=torch.float64).expand(40, n),
+        -(k >= torch.arange(40)[:, None] % n).double(),
+    ]
+    y = torch.cat([shape * scales for shape in shapes])
+    w = (q - 1) * (y - y.amax(-1, keepdim=True))
+    low, high = torch.zeros_like(y[:, :1]), torch.full_like(y[:, :1], 1 - n ** (1 - q))
+    for _ in range(100):
+        middle = 0.5 * (low + high)
+        inside = (1 + w - middle).clamp(min=0).pow(1 / (q - 1)).sum(-1, keepdim=True) >= 1
+        low, high = torch.where(inside, middle, low), torch.where(inside, high, middle)
+    expected = (1 + w - low).clamp(min=0).pow(1 / (q - 1))
+    expected = expected / expected.sum(-1, keepdim=True)
+    torch.testing.assert_close(Tsallis(q).project(y), expected, rtol=0, atol=1e-12)
+
+
 def test_a_sparse_map_is_stuck_in_one_orientation_only():
     """y = (1, 0), f = (0, 2): D_Φ*(y, f) = 1 without gradient, on the worst action; D_Φ*(f, y) has one."""
     y, f = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 2.0])
