@@ -31,7 +31,7 @@ test-slow: $(READY)
 
 # Under half an hour on two cores: hostile input by the thousand, kills, faults, 32 writers, certificates of resume.
 torture: $(READY)
-	HOSTILE_EXAMPLES=2500 $(BIN)/python -m pytest -n 2 -m "slow or not slow" tests/hostile tests/faults
+	HOSTILE_EXAMPLES=10000 $(BIN)/python -m pytest -n 2 -m "slow or not slow" tests/hostile tests/faults
 	$(BIN)/dapo selftest --resume --algo dapo-kl
 	$(BIN)/dapo selftest --resume --algo sac --compile on
 
