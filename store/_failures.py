@@ -39,7 +39,7 @@ _REFUSED = {
     "role": "check the user's name in the URL",
     "does not exist": "create it there (createdb), or correct the name in the URL",
 }
-_PASSING = ("starting up", "shutting down", "recovery", "too many clients", "connection slots")
+_PASSING = ("the database system is", "recovery", "too many clients", "connection slots")
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, select
+from sqlalchemy import CTE, ColumnElement, ScalarSelect, Select, and_, case, func, select
 from sqlalchemy.orm import Session, aliased
 
 from store._values import join_number
@@ -25,9 +25,10 @@ def final_evaluation(
         .limit(1)
         .scalar_subquery()
     )
-    of_it = and_(Evaluation.run_id == Run.id, Evaluation.step == last, Evaluation.actions == actions)
-    query = select(Run.id, func.max(Evaluation.step), *_moments(Evaluation)).join_from(Run, Evaluation, of_it)
-    return _means(db, query, where)
+    ends = _of_each_run(last)
+    of_it = and_(Evaluation.run_id == ends.c.id, Evaluation.step == ends.c.last, Evaluation.actions == actions)
+    query = select(Run.id, func.max(Evaluation.step), *_moments(Evaluation))
+    return _means(db, query.join_from(Run, ends, ends.c.id == Run.id).join(Evaluation, of_it), where)
 
 
 def final_training(
@@ -36,9 +37,10 @@ def final_training(
     """The last `window` training episodes of each run that has any: id -> `step`, `mean` (of the returns) and `n`."""
     inner = aliased(Episode)
     last = select(inner.number).where(inner.run_id == Run.id).order_by(inner.number.desc()).limit(1).scalar_subquery()
-    of_them = and_(Episode.run_id == Run.id, Episode.number > last - window)
-    query = select(Run.id, func.max(Episode.step), *_moments(Episode)).join_from(Run, Episode, of_them)
-    return _means(db, query, where)
+    ends = _of_each_run(last)
+    of_them = and_(Episode.run_id == ends.c.id, Episode.number > ends.c.last - window)
+    query = select(Run.id, func.max(Episode.step), *_moments(Episode))
+    return _means(db, query.join_from(Run, ends, ends.c.id == Run.id).join(Episode, of_them), where)
 
 
 def evaluation_curves(
@@ -135,6 +137,11 @@ def _last_metrics(session: Session, run_id: str) -> dict[str, float]:
         newest, and_(Metric.run_id == run_id, Metric.name == newest.c.name, Metric.step == newest.c.step)
     )
     return {name: join_number(value, kind) for name, value, kind in session.execute(query)}
+
+
+def _of_each_run(value: ScalarSelect[int]) -> CTE:
+    """`value` as `last` beside each run's `id`. Looked up once a run: PostgreSQL would do it for every row joined."""
+    return select(Run.id, value.label("last")).cte("ends").prefix_with("MATERIALIZED")
 
 
 def _moments(table: type[Episode] | type[Evaluation]) -> tuple[ColumnElement[Any], ...]:
