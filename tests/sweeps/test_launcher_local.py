@@ -77,4 +77,7 @@ def test_workers_stop_with_their_launcher(tmp_path):
     sweep.send_signal(signal.SIGTERM)
     assert "back in the queue" in finish(sweep, code=143)
     assert query(database, "SELECT count(*) FROM worker WHERE ended_at IS NULL") == [(0,)]
-    assert {status for (status,) in query(database, "SELECT status FROM run")} <= {"queued", "completed"}
+    assert any(message.startswith("stopped") for (message,) in query(database, "SELECT message FROM worker"))
+    statuses = [status for (status,) in query(database, "SELECT status FROM run")]
+    assert "queued" in statuses
+    assert set(statuses) <= {"queued", "completed"}

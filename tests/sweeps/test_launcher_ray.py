@@ -6,9 +6,11 @@ own, which borrows the rest from the tests'.
 
 from __future__ import annotations
 
+import _thread
 import importlib.util
 import subprocess
 import sys
+import threading
 import venv
 from collections.abc import Iterator
 from pathlib import Path
@@ -144,6 +146,19 @@ def test_the_task_returns_what_the_worker_said(tmp_path):
     assert ray.work(["--version"], {})[0] == 0
 
 
+def test_a_cancelled_task_stops_its_worker(results):
+    """Ray interrupts Python without a signal, which no system call notices."""
+    location = str(results.path)
+    threading.Thread(target=interrupt_once_at_work, args=(results.path,), daemon=True).start()
+    code, _, said = ray.work(["worker", "--db", location, "--stay"], {})
+    assert (code, "stopped" in said) == (143, True)
+
+
+def interrupt_once_at_work(database: Path) -> None:
+    wait_for(lambda: query(database, "SELECT id FROM worker"))
+    _thread.interrupt_main()
+
+
 @pytest.mark.slow
 def test_a_lost_node_costs_nothing(cluster, tmp_path, undisturbed):
     """A node killed after a checkpoint: its worker starts again, and the rows are those of an undisturbed sweep."""
@@ -173,5 +188,8 @@ def test_workers_stop_when_their_launcher_is_told_to(cluster, tmp_path):
     wait_for(lambda: query(database, CHECKPOINTED))
     sweep.terminate()
     assert "back in the queue" in finish(sweep, code=143)
-    wait_for(lambda: query(database, "SELECT count(*) FROM worker WHERE ended_at IS NULL") == [(0,)])
-    assert {status for (status,) in query(database, "SELECT status FROM run")} <= {"queued", "completed"}
+    assert query(database, "SELECT count(*) FROM worker WHERE ended_at IS NULL") == [(0,)]
+    assert any(message.startswith("stopped") for (message,) in query(database, "SELECT message FROM worker"))
+    statuses = [status for (status,) in query(database, "SELECT status FROM run")]
+    assert "queued" in statuses
+    assert set(statuses) <= {"queued", "completed"}

@@ -98,8 +98,10 @@ def work(arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[int,
         )
         while True:
             try:
-                code = process.wait()
+                code = process.wait(_POLL)  # not for ever: Ray's interrupt is no signal, and ends no system call
                 break
+            except subprocess.TimeoutExpired:
+                continue
             except KeyboardInterrupt:
                 process.terminate()
         said.seek(max(0, said.seek(0, os.SEEK_END) - _TAIL))
@@ -175,7 +177,13 @@ def _wait(ray: Any, tasks: list[Any], stop: Stop) -> None:
     if stop.requested is not None:
         for task in left:
             ray.cancel(task, force=False)
-        ray.wait(left, num_returns=len(left), timeout=_STOPPING)
+        if left:
+            _, left = ray.wait(left, num_returns=len(left), timeout=_STOPPING)
+        for task in left:
+            ray.cancel(task, force=True)
+        if left:
+            text = f"interrupted: {len(left)} workers did not stop and were killed; their runs go on from checkpoints"
+            raise Interrupted(text, stop.requested)
         raise Interrupted("interrupted: the workers have stopped, and their runs are back in the queue", stop.requested)
     failed = 0
     for task in tasks:
