@@ -6,6 +6,7 @@ when it commits; those who write only rows of their own do without (`shared` in 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -30,9 +31,11 @@ _CONNECT = {
 def engine(url: URL) -> Engine:
     """An engine that keeps one connection: a hundred runs on a server that allows a hundred are no rarity.
 
-    It waits for locks as long as SQLite does.
+    It waits for locks as long as SQLite does. What is committed is on the server's disk, also where the server is set up
+    otherwise: a run forgets rows once they are committed.
     """
-    wanted = {**_CONNECT, "options": f"-c lock_timeout={int(_sqlite.BUSY_TIMEOUT * 1000)}"}
+    logging.getLogger("psycopg").addHandler(logging.NullHandler())  # its warnings are no lines for the user
+    wanted = {**_CONNECT, "options": f"-c lock_timeout={int(_sqlite.BUSY_TIMEOUT * 1000)} -c synchronous_commit=on"}
     options = {name: value for name, value in wanted.items() if name not in url.query}
     url = url.difference_update_query(["files"])  # ours, not the driver's
     return create_engine(url, poolclass=QueuePool, pool_size=1, pool_pre_ping=True, connect_args=options)

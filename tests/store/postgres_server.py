@@ -30,7 +30,7 @@ class Server:
     def __init__(self, folder: Path, *, settings: tuple[str, ...], sync: bool, passwords: bool) -> None:
         self._bin = programs()
         self._data, self._socket = folder / "data", folder
-        self._settings = (*settings, *(() if sync else ("fsync=off", "synchronous_commit=off", "full_page_writes=off")))
+        self._settings = (*settings, *(() if sync else ("fsync=off", "full_page_writes=off")))
         # The server refuses to run as root: Debian's package made a user for it.
         self._user = "postgres" if os.getuid() == 0 else getpass.getuser()
         if os.getuid() == 0:
