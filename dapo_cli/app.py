@@ -31,6 +31,7 @@ FIRST = (
     "train",
     "resume",
     "sweep",
+    "worker",
     "reproduce",
     "evaluate",
     "export-policy",

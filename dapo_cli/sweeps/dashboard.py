@@ -36,6 +36,8 @@ class Plain:
     def look(self, db: Database) -> None:
         """The lines of what has happened; every minute, or where a run ended, how far everything is."""
         happenings, self._happenings = self._happenings, []
+        if happenings:
+            self._overview.follow(db)
         for run_id, status_, reason in happenings:
             self._say(db, run_id, status_, reason)
         ended = any(status_ != "started" for _, status_, _ in happenings)

@@ -56,10 +56,14 @@ class Overview:
         if self._sweep is not None:
             found = [sweeps.get(db, self._sweep)]
         else:
-            self._followed |= sweeps.unfinished(db)
+            self.follow(db)
             found = [sweep for sweep in sweeps.listing(db) if sweep["id"] in self._followed]
         working = workers.listing(db)
         return [self._picture(db, sweep, working) for sweep in found]
+
+    def follow(self, db: Database) -> None:
+        """Note which sweeps are not done, to show them also when they are."""
+        self._followed |= sweeps.unfinished(db)
 
     def _picture(self, db: Database, sweep: Mapping[str, Any], working: Iterable[Mapping[str, Any]]) -> Picture:
         rows = sweeps.progress(db, sweep["id"])

@@ -17,6 +17,7 @@ DOCUMENT = ROOT / "docs" / "commands.md"
         "train",
         "resume",
         "sweep",
+        "worker",
         "reproduce",
         "evaluate",
         "export-policy",
