@@ -29,7 +29,7 @@ test: lint
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow -n 2
 
-# Under half an hour on two cores: hostile input by the thousand, kills, faults, 32 writers, certificates of resume.
+# About half an hour of two free cores: hostile input by the thousand, kills, faults, 32 writers, certificates of resume.
 torture: $(READY)
 	HOSTILE_EXAMPLES=10000 $(BIN)/python -m pytest -n 2 -m "slow or not slow" tests/hostile tests/faults
 	$(BIN)/dapo selftest --resume --algo dapo-kl
