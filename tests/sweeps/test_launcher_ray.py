@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import _thread
 import importlib.util
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -155,8 +157,12 @@ def test_a_cancelled_task_stops_its_worker(results):
 
 
 def interrupt_once_at_work(database: Path) -> None:
-    wait_for(lambda: query(database, "SELECT id FROM worker"))
+    ((pid,),) = wait_for(lambda: query(database, "SELECT pid FROM worker"))
     _thread.interrupt_main()
+    try:
+        wait_for(lambda: query(database, "SELECT id FROM worker WHERE ended_at IS NOT NULL"), seconds=60)
+    except AssertionError:  # fail, rather than hang
+        os.kill(pid, signal.SIGKILL)
 
 
 @pytest.mark.slow
