@@ -31,7 +31,7 @@ _CONNECT = {
 def engine(url: URL) -> Engine:
     """An engine that keeps one connection: a hundred runs on a server that allows a hundred are no rarity.
 
-    It waits for locks as long as SQLite does. What is committed is on the server's disk, also where the server is set up
+    It waits for locks as long as SQLite does. What is committed is on the server's disk, even if the server is set up
     otherwise: a run forgets rows once they are committed.
     """
     logging.getLogger("psycopg").addHandler(logging.NullHandler())  # its warnings are no lines for the user
