@@ -10,24 +10,24 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from algorithms._kept_graphs import kept
+
 Step = Callable[..., tuple[tuple[str, ...], Tensor]]  # names and values of its metrics
 
 _numbers = itertools.count()
 
 
 def whole_graph(step: Any, device: str) -> Step:
-    """One graph of the whole update. Its inputs keep their shapes for the whole run, so nothing need guard them.
-
-    The compiler keeps its graphs by code object, which all closures of one definition share: without guards each must
-    have its own, or it would be given another's graph.
-    """
-    code = step.__code__.replace(co_name=f"step_{next(_numbers)}")
-    own = FunctionType(code, step.__globals__, code.co_name, None, step.__closure__)
+    """One graph of the whole update. Its inputs keep their shapes for the whole run, so nothing need guard them."""
     options: dict[str, Any] = {"guard_filter_fn": torch.compiler.skip_all_guards_unsafe}
     if device == "cpu":
         # Kernels called from C++ (0.2 ms an update less than from Python), and a gradient's parts copied side by side
         # (0.1 ms less than choosing the part anew for every element of the optimiser's loop).
-        options |= {"cpp_wrapper": True, "max_pointwise_cat_inputs": 0}
+        return kept(step, options | {"cpp_wrapper": True, "max_pointwise_cat_inputs": 0})
+    # The compiler keeps its graphs by code object, which all closures of one definition share: without guards each must
+    # have its own, or it would be given another's graph.
+    code = step.__code__.replace(co_name=f"step_{next(_numbers)}")
+    own = FunctionType(code, step.__globals__, code.co_name, None, step.__closure__)
     return torch.compile(own, fullgraph=True, dynamic=False, options=options)
 
 
