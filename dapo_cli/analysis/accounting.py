@@ -55,7 +55,8 @@ def cost(runs: Sequence[Record], inherited: Mapping[str, Inherited]) -> Cost:
     steps, cores, gpus = 0, 0.0, 0.0
     for run in runs:
         taken_over = inherited.get(run["id"], _NOTHING)
-        hours = (run["wall_time"] - taken_over.wall_time) / 3600
+        # Seeds that were trained together share the time that they took together.
+        hours = (run["wall_time"] - taken_over.wall_time) / 3600 / (run["group_size"] or 1)
         steps += run["step"] - taken_over.step
         cores += hours * (run["threads"] or 1)
         gpus += hours if (run["device"] or "").startswith("cuda") else 0.0

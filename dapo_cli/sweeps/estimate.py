@@ -56,6 +56,7 @@ def measure(location: str, configs: Iterable[RunConfig]) -> Measured:
     with Database.read(location) as db:
         named = Run.algo.in_({algo for algo, _ in pairs}) & Run.env.in_({env for _, env in pairs})
         trained = Run.kind.in_(("train", "tuning")) & Run.source.is_(None) & Run.parent.is_(None) & (Run.wall_time > 0)
+        trained &= Run.group_size.is_(None)  # what one takes beside others tells nothing of one alone
         rows = runs.listing(db, where=named & trained, limit=_MANY)
         values = settings.values(db, [row["id"] for row in rows])
         exact: dict[Key, list[float]] = {}
