@@ -84,7 +84,7 @@ def _run(path: Path, place: str, row: dict[str, str], tables: dict[str, _Rows]) 
         step = reading.whole(where, "step", reading.column(where, item, "step"))
         log.metric(reading.column(where, item, "name")).add(where, step, value, once=True)
     log.settings = [_setting(*pair) for pair in tables["hyperparameters.csv"].of(run_id, digest)]
-    if log.run["steps"] < log.last_step:
+    if int(log.run["steps"]) < log.last_step:
         raise BadInput(
             f"{place}: steps is {log.run['steps']}, and there are rows of step {log.last_step}: export again"
         )
