@@ -171,7 +171,7 @@ def build(
     note: str | None = None,
     tuning: Any = False,
 ) -> RunConfig:
-    """The configuration of these values, `algo` and `env` among them; unknown names are passed over. Raises BadInput."""
+    """The configuration of these values, `algo` and `env` among them; passes over unknown names. Raises BadInput."""
     if not isinstance(tuning, bool):
         raise BadInput(f"tuning = {tuning!r} is not possible: tuning must be true or false")
     settings = _validated(Settings, values, sources)

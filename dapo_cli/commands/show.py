@@ -8,7 +8,18 @@ from typing import Any
 from dapo_cli import console, options
 from dapo_cli.project_file import database_location
 
-PROVENANCE = ("command", "commit", "versions", "host", "processor", "threads", "device", "backend", "compiled", "group_size")
+PROVENANCE = (
+    "command",
+    "commit",
+    "versions",
+    "host",
+    "processor",
+    "threads",
+    "device",
+    "backend",
+    "compiled",
+    "group_size",
+)
 
 
 def show(run: options.Run, db: options.Db = None, json: options.Json = False) -> None:
