@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import gymnasium
 import numpy as np
@@ -14,6 +16,7 @@ from dapo_cli.training import envs, exporting, onnx_model
 from dapo_cli.training.actions import actions_of
 from store import runs
 from store.session import Database
+from store.summaries import latest
 
 SHORT = "--steps 300 --eval-every 150 --eval-episodes 2 --checkpoint-every 100 -q"
 TINY = "--set hidden_sizes=[16,16] --set batch_size=8 --set learning_starts=50"
@@ -113,3 +116,14 @@ def test_what_a_space_does_not_admit_is_one_line(dapo, tmp_path) -> None:
         assert message in outcome.err
         assert outcome.err.count("\n") == 1
     assert not (tmp_path / "runs.db").exists()
+
+
+@pytest.mark.slow
+def test_lunar_lander_trains(tmp_path) -> None:
+    """Where Box2D is installed. In a process of its own: Box2D crashes where its own warnings are errors."""
+    typed = f"train --algo dapo-l2 --env LunarLander-v3 {SHORT} {TINY} --db {tmp_path / 'runs.db'}"
+    subprocess.run([sys.executable, "-P", "-m", "dapo_cli", *typed.split()], check=True)
+    with Database.read(str(tmp_path / "runs.db")) as database:
+        (run,) = runs.listing(database)
+        assert len(latest(database, run["id"])["evaluation"]["returns"]) == 2
+    assert run["status"] == "completed"
