@@ -67,7 +67,7 @@ _COLUMNS = {
         "algo": "the algorithm, such as dapo-kl",
         "env": "the environment, as named to Gymnasium",
         "seed": "the run's seed; 0 is one, too",
-        "status": "queued, running, interrupted, completed, diverged, failed or cancelled",
+        "status": "queued, running, interrupted, completed, diverged, failed, or cancelled",
         "reason": "why it failed or diverged, in one line",
         "exactness": "exact; approximate once a resume, or an extension, could not be the uninterrupted run",
         "steps": "the budget, in environment steps",
