@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import submitit  # here: its import closes logging's handlers, and within a test absl's would close the runner's stderr
 from launching import RUNS, SWEEP, finish, query, record, start, wait_for
 
 from dapo_cli.errors import BadInput
@@ -112,7 +113,6 @@ def test_a_worker_that_fails_fails_its_job():
 @pytest.mark.slow
 def test_a_job_out_of_time_stops_cleanly_and_is_requeued(tmp_path, undisturbed):
     """Under submitit's local executor, which sends the signal that Slurm sends, and starts the job again."""
-    submitit = pytest.importorskip("submitit")
     finish(start(tmp_path, "sweep", "run", "main.toml", "--enqueue"))
     database = tmp_path / "runs.db"
     executor = submitit.LocalExecutor(tmp_path / "logs")
