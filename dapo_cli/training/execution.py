@@ -28,7 +28,7 @@ class Execution:
     group_size: int | None = None  # how many seeds are updated as one batch, where several are
 
     @classmethod
-    def decide(cls, config: RunConfig) -> tuple[Execution, str | None]:
+    def decide(cls, config: RunConfig, group_size: int | None = None) -> tuple[Execution, str | None]:
         """By rules that depend on the configuration and the kind of machine only. Also a remark for the user, or None.
 
         Raises BadInput if the machine lacks what was asked for.
@@ -37,14 +37,14 @@ class Execution:
         if settings.device == "cuda" and not torch.cuda.is_available():
             raise BadInput("device cuda is not possible: PyTorch finds no GPU here; use --device cpu")
         device = settings.device if settings.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
-        updates = hyperparameters.gradient_steps(settings.steps)
+        updates = hyperparameters.gradient_steps(settings.steps) * (group_size or 1)
         compiled = settings.compile == "on" or (settings.compile == "auto" and updates >= COMPILE_FROM)
         remark = None
         if compiled and not compiler_available(torch.device(device)):
             if settings.compile == "on":
                 raise BadInput(f"compile on is not possible: {NO_COMPILER}, or use --compile off")
             compiled, remark = False, f"training uncompiled, which is slower: {NO_COMPILER}"
-        return cls(device, settings.threads, compiled, precision_for(torch.device(device))), remark
+        return cls(device, settings.threads, compiled, precision_for(torch.device(device)), group_size), remark
 
     @classmethod
     def pinned(cls, run: Mapping[str, Any], config: RunConfig) -> Execution:

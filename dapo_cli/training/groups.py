@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import Any
 
 import algorithms
@@ -29,8 +28,7 @@ def start(config: RunConfig, seeds: Sequence[int], location: str) -> list[str]:
     """
     if algorithms.on_policy(config.algorithm):
         raise BadInput(f"{config.settings.algo} learns from rollouts: train its seeds without --vectorise")
-    execution, remark = Execution.decide(config)
-    execution = replace(execution, group_size=len(seeds))
+    execution, remark = Execution.decide(config, len(seeds))
     with ExitStack() as stack:
         trainees = [make(stack, configuration.seeded(config, seed), execution) for seed in seeds]
         db = stack.enter_context(Database.write(location))
