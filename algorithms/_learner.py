@@ -13,7 +13,7 @@ from torch import Tensor
 
 from algorithms._actor_critic import ActorCritic
 from algorithms._actor_value import ActorValue
-from algorithms._compiling import Recorded, Step, half_products, whole_graph
+from algorithms._compiling import Recorded, Step, half_products, whole_graph, without_denormals
 from algorithms._hyperparameters import OnPolicyHyperparameters, SharedHyperparameters, coefficients
 from algorithms._replay import Replay
 from algorithms._types import Batch, Policy, Spaces
@@ -170,10 +170,11 @@ class Learner:
         """The function as this learner runs it."""
         if self._precision == "bf16":
             step = half_products(step, self.device.type)
-        if not self._compiled:
-            return step
-        step = whole_graph(step, self.device.type)
-        return Recorded(step) if self.device.type == "cuda" else step
+        if self._compiled:
+            step = whole_graph(step, self.device.type)
+        if self.device.type == "cpu":
+            return without_denormals(step)
+        return Recorded(step) if self._compiled else step
 
     def tensors(self) -> dict[str, Tensor]:
         """What a checkpoint needs beside the replay and is a tensor: state, update generator, sums of diagnostics."""

@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from variants import CONTINUOUS, Variant, variants
 
 from algorithms._backend import compiler_available, precision_for
-from algorithms._compiling import Recorded
+from algorithms._compiling import Recorded, without_denormals
 from algorithms._learner import named_leaves
 from algorithms._off_policy import OffPolicyLearner as Learner
 
@@ -90,6 +90,25 @@ def test_a_recorded_step_reads_what_its_buffers_hold() -> None:
         assert torch.equal(value, expected), leaf
     assert len(records) == 1
     assert recorded.take_metrics() == plain.take_metrics()
+
+
+def test_denormals_are_zero_within_a_step_and_nowhere_else() -> None:
+    """And change no parameter."""
+    tiny = torch.tensor([1e-37])
+
+    def step() -> tuple[tuple[str, ...], torch.Tensor]:
+        return ("product",), tiny * 1e-3
+
+    assert without_denormals(step)()[1].item() == 0
+    assert step()[1].item() != 0
+    plain, flushed = (learner(Variant("sac", CONTINUOUS), False) for _ in range(2))
+    plain.ready = lambda step: step  # type: ignore[method-assign]
+    for made in (plain, flushed):
+        made.state.actor_adam.mean.fill_(1e-39)
+        for _ in range(5):
+            made.update()
+    assert torch.equal(plain.state.actor, flushed.state.actor)
+    assert torch.equal(plain.state.critic, flushed.state.critic)
 
 
 def test_acting_from_a_copy_follows_the_updates() -> None:
