@@ -40,7 +40,7 @@ class OffPolicyLearner(Learner):
         self.noise = torch.empty(self._noise_shape, device=self.device)
         # The phase of each gradient step of one policy iteration, in order.
         self._iteration = [phase for phase, count in algorithm.schedule(config) for _ in range(count)]
-        self._steps: dict[tuple[bool, str | None], Step] = {}
+        self.steps: dict[tuple[bool, str | None], Step] = {}
 
     def _storage(self) -> Replay:
         widths = Batch.widths(self.model.spaces)
@@ -179,7 +179,7 @@ class OffPolicyLearner(Learner):
     def _step(self, stage: Stage) -> Step:
         """The function that makes the change in the state's buffers, built once for each combination."""
         key = (stage.critic, stage.phase)
-        if key not in self._steps:
+        if key not in self.steps:
             change, spaces = self.change(stage), self.model.spaces
 
             def step(state: Any, rows: Tensor, noise: Tensor, c: Any) -> tuple[tuple[str, ...], Tensor]:
@@ -187,8 +187,8 @@ class OffPolicyLearner(Learner):
                 overwrite(state, new)
                 return tuple(metrics), torch.stack(tuple(metrics.values()))
 
-            self._steps[key] = self.ready(step)
-        return self._steps[key]
+            self.steps[key] = self.ready(step)
+        return self.steps[key]
 
     def counters(self) -> dict[str, Any]:
         """Plain numbers, fit for JSON."""

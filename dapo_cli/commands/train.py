@@ -36,7 +36,7 @@ def train(
         typer.Option("--seeds", metavar="SEEDS", help="A run for each seed: 5 is 0 to 4; also 0-4,7."),
     ] = None,
     vectorise: Annotated[
-        bool, typer.Option("--vectorise", help="With --seeds: train them together, updated as one batch.")
+        bool, typer.Option("--vectorise", help="With --seeds: train them together, in one process.")
     ] = False,
     steps: Annotated[
         int | None, typer.Option("--steps", metavar="N", parser=whole_number, help="Environment steps [default: 1e6].")

@@ -39,7 +39,7 @@ def assert_same(alone: OffPolicyLearner, member: OffPolicyLearner) -> None:
 def test_every_member_is_the_learner_it_would_be_alone(variant: Variant) -> None:
     """State to rounding, random numbers and counters exactly, whatever the width; slots do not touch each other."""
     alone, members = learners(variant), learners(variant)
-    group = SeedGroup(members, width=4)
+    group = SeedGroup(members, width=4, batched=True)
     for _ in range(UPDATES):
         group.update()
         for learner in alone:
@@ -49,10 +49,24 @@ def test_every_member_is_the_learner_it_would_be_alone(variant: Variant) -> None
     assert not torch.equal(members[0].state.actor, members[1].state.actor)
 
 
+@pytest.mark.parametrize("name", ["sac", "ampo"])
+def test_on_a_cpu_it_is_that_to_the_bit(name: str) -> None:
+    alone, members = (learners(Variant(name, CONTINUOUS)) for _ in range(2))
+    group = SeedGroup(members, width=3)
+    for _ in range(UPDATES):
+        group.update()
+        for learner in alone:
+            learner.update()
+    for one, member in zip(alone, members, strict=True):
+        for (leaf, expected), (_, value) in zip(named_leaves(one.state), named_leaves(member.state), strict=True):
+            assert torch.equal(value, expected), leaf
+        assert member.counters() == one.counters()
+
+
 def test_one_that_leaves_does_not_touch_the_others() -> None:
     variant = Variant("dapo-kl", CONTINUOUS)
     whole, broken = learners(variant), learners(variant)
-    groups = SeedGroup(whole, 3), SeedGroup(broken, 3)
+    groups = SeedGroup(whole, 3, batched=True), SeedGroup(broken, 3, batched=True)
     for group in groups:
         group.update()
     broken[0].state.actor.fill_(torch.nan)
@@ -70,7 +84,7 @@ def test_a_member_acts_and_restores_as_it_is_in_the_group() -> None:
     """Actions follow the shared state, and a checkpoint of a member restores it in another group, to the bit."""
     variant = Variant("dapo-kl", CONTINUOUS)
     members, others = learners(variant), learners(variant)
-    group, again = SeedGroup(members, 3), SeedGroup(others, 3)
+    group, again = SeedGroup(members, 3, batched=True), SeedGroup(others, 3, batched=True)
     observation = np.ones(4, np.float32)
     before = members[1].policy_action(observation)
     for _ in range(UPDATES):
@@ -93,7 +107,7 @@ def test_a_member_acts_and_restores_as_it_is_in_the_group() -> None:
 def test_the_compiled_group_is_the_eager_one(name: str) -> None:
     variant = Variant(name, CONTINUOUS)
     eager, compiled = learners(variant), learners(variant, compiled=True)
-    groups = SeedGroup(eager, 3), SeedGroup(compiled, 3)
+    groups = SeedGroup(eager, 3, batched=True), SeedGroup(compiled, 3, batched=True)
     for _ in range(UPDATES):
         for group in groups:
             group.update()

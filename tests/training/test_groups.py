@@ -32,18 +32,11 @@ def ids(db: str) -> list[str]:
 
 @pytest.mark.parametrize("algo", ["dapo-kl", "ampo"])
 def test_every_seed_is_the_run_that_it_would_be_alone(db: str, algo: str, tmp_path: Path) -> None:
-    """To the bit before learning begins, and by its random numbers and counters after; the rest to rounding."""
+    """On a CPU to the bit."""
     together = train_group(db, algo=algo)
     alone = str(tmp_path / "alone.db")
     for run_id, seed in zip(together, SEEDS, strict=True):
-        kept, other = record(db, run_id), record(alone, train(alone, algo=algo, seed=seed))
-        assert [row[:2] + row[3:] for row in kept["episodes"]] == [row[:2] + row[3:] for row in other["episodes"]]
-        assert kept["tensors"]["update_generator"] == other["tensors"]["update_generator"]
-        assert [row[:2] for row in kept["metrics"]] == [row[:2] for row in other["metrics"]]
-        names = [name for name in kept["tensors"] if not name.startswith(("sums", "update_generator", "episode"))]
-        for name in names:
-            a, b = (np.frombuffer(tensors[name], np.float32) for tensors in (kept["tensors"], other["tensors"]))
-            np.testing.assert_allclose(a, b, rtol=0.05, atol=0.05, err_msg=name)
+        assert record(db, run_id) == record(alone, train(alone, algo=algo, seed=seed))
     assert rows(db, "SELECT DISTINCT group_size FROM run") == [(3,)]
     assert len(rows(db, "SELECT DISTINCT group_id FROM run")) == 1
     assert {status(db, run_id) for run_id in together} == {"completed"}
