@@ -73,16 +73,17 @@ def _load_or_compile(step: Any, arguments: tuple[Any, ...], options: dict[str, A
 def digest(step: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> str | None:
     """Of all that a graph depends on: our sources, what the step closes over, shapes, versions, machine, switches.
 
-    None where something could differ unseen: a value whose text names an address, or a module that is not ours.
+    None where something could differ unseen: a value whose text names an address, a module, whose functions anyone may
+    replace, or a function of another package.
     """
     parts = [*_of(step), repr([_shape(argument) for argument in arguments]), _sources(), _machine()]
     parts += [repr({name: option for name, option in options.items() if not callable(option)})]
     parts += [str(torch.get_num_threads()), torch.get_float32_matmul_precision()]
     text = "\n".join(parts)
-    return None if " at 0x" in text or FOREIGN in text else hashlib.sha256(text.encode()).hexdigest()
+    return None if " at 0x" in text or UNSEEN in text else hashlib.sha256(text.encode()).hexdigest()
 
 
-FOREIGN = "<a module of another package>"
+UNSEEN = "<what could differ unseen>"
 
 
 def _of(value: Any) -> Iterator[str]:
@@ -90,12 +91,12 @@ def _of(value: Any) -> Iterator[str]:
     if isinstance(value, FunctionType):
         yield f"{value.__module__}.{value.__qualname__}"
         if value.__module__.partition(".")[0] != __package__:
-            yield FOREIGN
+            yield UNSEEN
         for name, cell in zip(value.__code__.co_freevars, value.__closure__ or (), strict=True):
             yield f"{name}:"
             yield from _of(cell.cell_contents)
     elif isinstance(value, ModuleType):
-        yield value.__name__ if value.__name__.partition(".")[0] == __package__ else FOREIGN
+        yield UNSEEN
     else:
         yield f"{type(value).__module__}.{type(value).__qualname__} {value!r}"
 

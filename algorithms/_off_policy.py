@@ -162,15 +162,19 @@ class OffPolicyLearner(Learner):
 
     def change(self, stage: Stage) -> Change:
         """The pure function of one gradient step: critics first, then the actor's phase."""
-        algorithm, model, (critic, phase, _) = self.algorithm, self.model, stage
+        # The functions themselves and not their module: a graph kept for later is told by what the step closes over,
+        # and a module's text does not say that somebody put another function in it.
+        model, (critic, phase, _) = self.model, stage
+        critic_step = self.algorithm.critic_step if critic else None
+        actor_step = self.algorithm.PHASES[phase] if phase is not None else None
 
         def change(state: Any, batch: Batch, noise: Tensor, c: Any) -> tuple[Any, Metrics]:
             new: Any = state
             metrics: Metrics = {}
-            if critic:
-                new, metrics = algorithm.critic_step(model, new, batch, noise, c)
-            if phase is not None:
-                new, more = algorithm.PHASES[phase](model, new, batch, noise, c)
+            if critic_step is not None:
+                new, metrics = critic_step(model, new, batch, noise, c)
+            if actor_step is not None:
+                new, more = actor_step(model, new, batch, noise, c)
                 metrics = metrics | more
             return new, metrics
 

@@ -101,12 +101,13 @@ class OnPolicyLearner(Learner):
     @cached_property
     def _step(self) -> Step:
         """One gradient step on the policy, and one on the critic."""
-        algorithm, model = self.algorithm, self.model
+        # The functions themselves and not their module, as in `OffPolicyLearner.change`.
+        model, policy_step, critic_step = self.model, self.algorithm.policy_step, self.algorithm.critic_step
 
         def step(state: Any, rows: Tensor, noise: Tensor, c: Any) -> tuple[tuple[str, ...], Tensor]:
             batch = Minibatch.unpack(rows, model.spaces)
-            new, metrics = algorithm.policy_step(model, state, batch, noise, c)
-            new, more = algorithm.critic_step(model, new, batch, c)
+            new, metrics = policy_step(model, state, batch, noise, c)
+            new, more = critic_step(model, new, batch, c)
             metrics = metrics | more
             overwrite(state, new)
             return tuple(metrics), torch.stack(tuple(metrics.values()))

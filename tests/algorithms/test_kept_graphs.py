@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from variants import Variant, variants
 
+from algorithms import dapo_kl
 from algorithms._kept_graphs import digest, kept
+from algorithms._off_policy import OffPolicyLearner, Stage
 
 OPTIONS = {"max_pointwise_cat_inputs": 0}
 
@@ -55,7 +58,26 @@ def test_the_digest_tells_apart_what_makes_another_graph() -> None:
 def test_what_cannot_be_told_apart_is_not_kept() -> None:
     assert digest(step_of(0.5, module="somebody.elses"), arguments(), OPTIONS) is None
     assert digest(step_of(object()), arguments(), OPTIONS) is None  # its text is an address
-    assert digest(step_of(pytest), arguments(), OPTIONS) is None  # a module whose source is not ours
+    assert digest(step_of(dapo_kl), arguments(), OPTIONS) is None  # a module, of which any function may be replaced
+
+
+@pytest.mark.parametrize("variant", list(variants()), ids=lambda variant: variant.id)
+def test_every_algorithm_is_kept_until_somebody_changes_it(variant: Variant, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A replaced phase, such as a test's mutant, must not be served the graph of the original."""
+    phases = variant.module.PHASES
+    stages = [Stage(True, phase, ends=True) for phase in phases]
+
+    def digests() -> list[str | None]:
+        learner = OffPolicyLearner(variant.module, variant.Config(batch_size=8), variant.spaces, seed=0, compiled=False)
+        return [digest(learner._step(stage), (), {}) for stage in stages]
+
+    before = digests()
+    assert None not in before
+    assert len(set(before)) == len(stages)
+    assert digests() == before
+    for name, phase in list(phases.items()):
+        monkeypatch.setitem(phases, name, lambda *arguments, phase=phase: phase(*arguments))
+    assert digests() == [None] * len(stages)
 
 
 @pytest.mark.slow
