@@ -1,0 +1,70 @@
+"""What runs say of claims that were registered before they were made."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dapo_cli import console, options
+from dapo_cli.errors import BadInput, did_you_mean
+from dapo_cli.project_file import database_location
+
+if TYPE_CHECKING:
+    from dapo_cli.analysis.decisions import Decision
+    from dapo_cli.analysis.rules import Finding
+
+
+def decide(
+    file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="Claims: see docs/claims.md.")],
+    only: Annotated[str, typer.Option(metavar="NAMES", help="Only these claims.", show_default=False)] = "",
+    db: options.Db = None,
+    json: options.Json = False,
+) -> None:
+    """Decide claims that were written down before the runs: supported, not supported, or undecided.
+
+    Each claim names its runs, its base and a rule with a margin fixed beforehand: comparable, fails, not worse, faster,
+    sensitive, insensitive. Differences are shares of what the runs of its scale learned beyond a random policy. Fewer
+    runs than registered make a verdict interim.
+    """
+    from dapo_cli.analysis import decisions, registered
+    from store.session import Database
+
+    claims = registered.read(file)
+    names = options.keys("--only", only)
+    for name in names:
+        if name not in (known := [claim.name for claim in claims]):
+            raise BadInput(f"--only: {file} has no claim '{name}': {did_you_mean(name, known)}")
+    with Database.read(database_location(db)) as database:
+        found = [decisions.decide(database, claim) for claim in claims if not names or claim.name in names]
+    if json:
+        console.print_json([record for decision in found for record in decision.records()])
+    else:
+        _print(found)
+
+
+def _print(found: list[Decision]) -> None:
+    rows = []
+    for decision in found:
+        claim = decision.claim
+        verdict = f"{decision.verdict}{', interim' if decision.interim and decision.tried else ''}"
+        for number, one in enumerate(decision.evidence):
+            head = (claim.name, claim.text, verdict) if number == 0 else ("", "", "")
+            counts = f"{one.runs} / {one.base}" if claim.base else str(one.runs)
+            rows.append((*head, one.env, counts, interval_text(one.finding), one.finding.words))
+    columns = ("claim", "says", "verdict", "env", "n", "found", "")
+    console.print_table(columns, rows, right=["n"], whole=["claim", "n", "found"])
+    console.info(
+        "found: a difference in per cent of what the scale's runs learned beyond a random policy, with the interval "
+        "that its rule looks at (fails: the return itself); interim: runs are missing that were registered"
+    )
+
+
+def interval_text(found: Finding) -> str:
+    """`-12 % [-30, 6]`, and a dash where nothing was measured."""
+    if math.isnan(found.value):
+        return "–"
+    low, high = (f"{100 * bound:.0f}" for bound in (found.low, found.high))
+    return f"{100 * found.value:+.0f} % [{low}, {high}]"
