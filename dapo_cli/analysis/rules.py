@@ -1,7 +1,7 @@
 """The decision rules of registered claims: what intervals allow one to say, with a margin fixed beforehand.
 
-Scores are normalised: 0 is a uniformly random policy, 1 the mean of the runs that are the scale. A margin of 0.2 is 20 %
-of what these learned. Each rule has a contrary rule, so that a claim can be lost and not only missed.
+Scores are normalised: 0 is a uniformly random policy, 1 the mean of the runs that are the scale; a margin of 0.2 is
+20 % of what these learned. Each rule has a contrary rule, so that a claim can be lost and not only missed.
 """
 
 from __future__ import annotations
