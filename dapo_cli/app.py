@@ -48,6 +48,7 @@ FIRST = (
     "bundle",
     "freeze",
     "power",
+    "decide",
     "mark",
     "ledger",
     "compute",

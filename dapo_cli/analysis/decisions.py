@@ -49,8 +49,8 @@ class Decision:
 
     @property
     def tried(self) -> tuple[Evidence, ...]:
-        """The environments that have runs on both sides."""
-        return tuple(one for one in self.evidence if one.runs and (one.base or self.claim.rule in rules.BASELESS))
+        """The environments that have runs to decide by."""
+        return tuple(one for one in self.evidence if one.finding.verdict != rules.MISSING)
 
     @property
     def interim(self) -> bool:
@@ -72,7 +72,7 @@ class Decision:
                 "n": one.runs,
                 "n_base": one.base,
                 "registered": self.claim.seeds,
-                **one.finding._asdict(),
+                **{"finding" if name == "verdict" else name: part for name, part in one.finding._asdict().items()},
             }
 
 
@@ -109,7 +109,7 @@ def _evidence(database: Database, claim: Claim, env: str) -> Evidence:
         [known.normalised(base_scores[run["id"]], env) for run in base],
         claim.margin,
     )
-    if missing and not (runs and (base or not claim.base)):
+    if missing and found.verdict == rules.MISSING:
         found = found._replace(words=missing)
     return Evidence(env, min(map(len, groups.values()), default=0), len(base), found)
 

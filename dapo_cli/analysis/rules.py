@@ -19,7 +19,7 @@ from dapo_cli.analysis.statistics import estimate
 Scores = Sequence[float]
 Groups = Mapping[Label, Scores]
 
-HOLDS, CONTRARY, UNDECIDED = "holds", "contrary", "undecided"
+HOLDS, CONTRARY, UNDECIDED, MISSING = "holds", "contrary", "undecided", "missing"
 FAILING = 0.25  # of the scale: what stays below has not learned anything to speak of
 TWO_SIDED = 0.95
 
@@ -111,10 +111,12 @@ BASELESS = {"sensitive", "fails"}  # need no base
 
 def decide(rule: str, groups: Groups, base: Scores, margin: float) -> Finding:
     """What the rule of this name finds; undecided with fewer than MIN_DECIDED runs in a group or in the base."""
-    sizes = [len(scores) for scores in groups.values()] + ([] if rule in BASELESS else [len(base)])
-    if not groups or (rule in GROUPED and len(groups) < 2):
-        return Finding(UNDECIDED, words="no runs yet")
-    if min(sizes) < MIN_DECIDED:
+    based = rule not in BASELESS
+    if not groups or (based and not base):
+        return Finding(MISSING, words="no runs yet" if not groups else "no runs of the base yet")
+    if rule in GROUPED and len(groups) < 2:
+        return Finding(MISSING, words="runs of one group only")
+    if min([*map(len, groups.values()), *([len(base)] if based else [])]) < MIN_DECIDED:
         return Finding(UNDECIDED, words=f"fewer than {MIN_DECIDED} runs on a side")
     return RULES[rule](groups, base, margin)
 

@@ -16,10 +16,17 @@ if TYPE_CHECKING:
     from dapo_cli.analysis.decisions import Decision
     from dapo_cli.analysis.rules import Finding
 
+COLUMNS = ("claim", "says", "verdict", "env", "n", "found", "remark")
+MEANING = (
+    "found: a difference in per cent of what the scale's runs learned beyond a random policy, with the interval that "
+    "the claim's rule looks at (fails: the return itself); interim: runs are missing that were registered"
+)
+
 
 def decide(
     file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="Claims: see docs/claims.md.")],
     only: Annotated[str, typer.Option(metavar="NAMES", help="Only these claims.", show_default=False)] = "",
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table on standard output.")] = False,
     db: options.Db = None,
     json: options.Json = False,
 ) -> None:
@@ -41,12 +48,15 @@ def decide(
         found = [decisions.decide(database, claim) for claim in claims if not names or claim.name in names]
     if json:
         console.print_json([record for decision in found for record in decision.records()])
+    elif markdown:
+        console.write(_markdown(_rows(found)))
     else:
-        _print(found)
+        console.print_table(COLUMNS, _rows(found), right=["n"], whole=["claim", "n", "found"])
+        console.info(MEANING)
 
 
-def _print(found: list[Decision]) -> None:
-    rows = []
+def _rows(found: list[Decision]) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
     for decision in found:
         claim = decision.claim
         verdict = f"{decision.verdict}{', interim' if decision.interim and decision.tried else ''}"
@@ -54,12 +64,12 @@ def _print(found: list[Decision]) -> None:
             head = (claim.name, claim.text, verdict) if number == 0 else ("", "", "")
             counts = f"{one.runs} / {one.base}" if claim.base else str(one.runs)
             rows.append((*head, one.env, counts, interval_text(one.finding), one.finding.words))
-    columns = ("claim", "says", "verdict", "env", "n", "found", "")
-    console.print_table(columns, rows, right=["n"], whole=["claim", "n", "found"])
-    console.info(
-        "found: a difference in per cent of what the scale's runs learned beyond a random policy, with the interval "
-        "that its rule looks at (fails: the return itself); interim: runs are missing that were registered"
-    )
+    return rows
+
+
+def _markdown(rows: list[tuple[str, ...]]) -> str:
+    lines = [COLUMNS, (":---",) * len(COLUMNS), *rows]
+    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
 
 
 def interval_text(found: Finding) -> str:

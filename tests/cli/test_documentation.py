@@ -44,6 +44,7 @@ DOCUMENT = ROOT / "docs" / "commands.md"
         "selftest",
         "freeze",
         "power",
+        "decide",
         "theory",
     ],
 )

@@ -1,0 +1,113 @@
+"""dapo decide, as a user types it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CLAIMS = """
+margin = 0.2
+seeds = 6
+envs = ["HalfCheetah-v4", "Hopper-v4"]
+
+[[claim]]
+name = "P1"
+text = "DAPO-KL is comparable to SAC"
+rule = "comparable"
+runs = "algo = 'dapo-kl' and beta = 0.5"
+base = "algo = 'sac'"
+
+[[claim]]
+name = "P4"
+text = "DAPO-KL is sensitive to β"
+rule = "sensitive"
+runs = "algo = 'dapo-kl'"
+over = ["beta"]
+envs = ["HalfCheetah-v4"]
+seeds = 5
+"""
+
+
+@pytest.fixture
+def claims(tmp_path: Path) -> Path:
+    file = tmp_path / "claims.toml"
+    file.write_text(CLAIMS, encoding="utf-8")
+    return file
+
+
+@pytest.fixture
+def runs(record_run: Callable[..., str]) -> None:
+    """Five seeds: SAC and DAPO-KL (β 0.5) alike, DAPO-KL with β 0.1 far below; nothing on Hopper."""
+    for seed in range(5):
+        record_run(seed=seed, final=[1000.0 + seed])
+        for beta, mean in ((0.5, 1010.0), (0.1, 300.0)):
+            record_run("dapo-kl", seed=seed, final=[mean + seed], settings={"beta": beta})
+
+
+def test_claims_are_decided_by_the_runs(dapo: Any, claims: Path, runs: None) -> None:
+    records = json.loads(dapo("decide", str(claims), "--json").out)
+    assert [(r["claim"], r["env"], r["n"], r["n_base"], r["verdict"], r["interim"]) for r in records] == [
+        ("P1", "HalfCheetah-v4", 5, 5, "supported", True),
+        ("P1", "Hopper-v4", 0, 0, "supported", True),
+        ("P4", "HalfCheetah-v4", 5, 0, "supported", False),
+    ]
+    random = -280.0  # about what a random policy returns
+    assert records[0]["value"] == pytest.approx(10 / (1002 - random), rel=0.02)
+    assert records[2]["words"].startswith("0.5 over 0.1, p = ")
+    text = dapo("decide", str(claims), "--only", "P4")
+    assert "supported" in text.out
+    assert "P1" not in text.out
+    assert dapo("decide", str(claims), "--only", "P4", "--markdown").out.splitlines()[2].startswith("| P4 | DAPO-KL is")
+
+
+def test_before_the_runs_nothing_is_decided(dapo: Any, claims: Path, results: Any) -> None:
+    """Also where no run has the setting yet that a claim is about."""
+    records = json.loads(dapo("decide", str(claims), "--json").out)
+    assert {record["verdict"] for record in records} == {"no runs yet"}
+
+
+def test_runs_that_are_not_alike_are_refused(refused: Any, claims: Path, runs: None, record_run: Any) -> None:
+    claims.write_text(CLAIMS.replace(" and beta = 0.5", ""), encoding="utf-8")
+    assert refused("decide", str(claims)) == (
+        "claim P1: runs on HalfCheetah-v4 that should be seeds of one configuration differ in beta: narrow the "
+        "filters, or name it with over"
+    )
+    claims.write_text(CLAIMS, encoding="utf-8")
+    record_run(seed=3)
+    assert "a seed occurs twice" in refused("decide", str(claims))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('rule = "comparable"', 'rule = "comparible"', "claim P1: there is no rule 'comparible': did you mean"),
+        ("base = \"algo = 'sac'\"", "", 'claim P1: "comparable" than what? Name the runs with base = "…"'),
+        ('over = ["beta"]', "", 'claim P4: "sensitive" to what? Name the settings with over = ["…"]'),
+        ("margin = 0.2", "margin = -1", "claim P1: margin: input should be greater than 0"),
+        ("margin = 0.2", "margn = 0.2", "nothing is called 'margn' there: did you mean 'margin'"),
+        ('over = ["beta"]', 'ovr = ["beta"]', "claim P4: nothing is called 'ovr': did you mean 'over'"),
+        ('name = "P4"', 'name = "P1"', "two claims are called 'P1'"),
+        ("beta = 0.5", "beta == == 0.5", "claim P1: "),
+        ("seeds = 6", "seeds = 3", "claim P1: seeds: input should be greater than or equal to 5"),
+        ("[[claim]]", "[claims]", "is not valid TOML"),
+    ],
+)
+def test_a_file_that_cannot_be(refused: Any, claims: Path, results: Any, old: str, new: str, message: str) -> None:
+    claims.write_text(CLAIMS.replace(old, new, 1) if new != "[claims]" else CLAIMS.replace(old, new), encoding="utf-8")
+    assert message in refused("decide", str(claims))
+
+
+def test_no_such_claim_or_file(refused: Any, claims: Path, results: Any) -> None:
+    assert "has no claim 'P2'" in refused("decide", str(claims), "--only", "P2")
+    assert "cannot read" in refused("decide", "nowhere.toml")
+    claims.write_text("margin = 0.2\n", encoding="utf-8")
+    assert "there is no claim" in refused("decide", str(claims))
+
+
+def test_the_claims_of_the_project_are_well_formed(dapo: Any, results: Any) -> None:
+    registered = Path(__file__).parents[2] / "docs" / "claims.toml"
+    assert {r["verdict"] for r in json.loads(dapo("decide", str(registered), "--json").out)} == {"no runs yet"}
