@@ -201,7 +201,7 @@ def test_tensorboard_comes_back(dapo, tmp_path):
         "--db",
         str(EXAMPLE),
         "--where",
-        "env ~ Pendulum and algo = sac",
+        "env ~ Acrobot and algo = sac",
         "--format",
         "tensorboard",
         "--out",
@@ -211,13 +211,13 @@ def test_tensorboard_comes_back(dapo, tmp_path):
     outcome = dapo("import", *folders)
     assert outcome.code == 0
     expected = json.loads(
-        dapo("compare", "--db", str(EXAMPLE), "--where", "env ~ Pendulum and algo = sac", "--json").out
+        dapo("compare", "--db", str(EXAMPLE), "--where", "env ~ Acrobot and algo = sac", "--json").out
     )
     found = json.loads(dapo("compare", "--json").out)
     finals = [
         sorted(
             run["final"]
-            for run in json.loads(dapo("runs", "--json", *db, "--where", "env ~ Pendulum and algo = sac").out)
+            for run in json.loads(dapo("runs", "--json", *db, "--where", "env ~ Acrobot and algo = sac").out)
         )
         for db in ((), ("--db", str(EXAMPLE)))
     ]
