@@ -74,7 +74,8 @@ def digest(step: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> st
     """Of all that a graph depends on: our sources, what the step closes over, shapes, versions, machine, switches.
 
     None where something could differ unseen: a value whose text names an address, a module, whose functions anyone may
-    replace, or a function of another package.
+    replace, or a function of another package. Functions that ours call by name count by their files alone: whoever
+    replaces one while a process runs must compile with another cache.
     """
     parts = [*_of(step), repr([_shape(argument) for argument in arguments]), _sources(), _machine()]
     parts += [repr({name: option for name, option in options.items() if not callable(option)})]

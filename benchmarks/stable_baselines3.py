@@ -9,6 +9,7 @@ of its own. It may be stopped and started again: finished runs are kept in the w
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -18,23 +19,26 @@ from pathlib import Path
 from _rivals import PINS, python_of
 
 EVERY, EPISODES = 5000, 10  # of evaluations
-# As ours in docs/protocol.md; ent_coef begins at 0.2 like our initial_temperature (the library's default is 1).
-SETTINGS = {
-    "learning_rate": 3e-4,
-    "batch_size": 256,
-    "buffer_size": 1_000_000,
-    "learning_starts": 5000,
-    "polyak": 0.005,
-    "gamma": 0.99,
-    "initial_temperature": 0.2,
+# As ours in docs/protocol.md; the library's own temperature begins at 1. Names on the left are those of ours.
+SHARED = {
+    "learning_rate": ("learning_rate", 3e-4),
+    "batch_size": ("batch_size", 256),
+    "buffer_size": ("buffer_size", 1_000_000),
+    "learning_starts": ("learning_starts", 5000),
+    "polyak": ("tau", 0.005),
+    "gamma": ("gamma", 0.99),
+    "initial_temperature": ("ent_coef", 0.2),
+    "hidden_sizes": ("net_arch", [256, 256]),
+}
+# What the library does without being told.
+SETTINGS = {name: value for name, (_, value) in SHARED.items()} | {
     "temperature": "auto",
-    "hidden_sizes": "[256, 256]",
     "critics": 2,
     "layer_norm": "false",
     "actor_updates_per_step": 1,
 }
 THEIRS = """
-import sys
+import json, sys
 import gymnasium, torch
 from stable_baselines3 import SAC
 from stable_baselines3.common.callbacks import EvalCallback
@@ -48,10 +52,10 @@ evaluation.reset(seed=seed + 1_000_000)
 callback = EvalCallback(
     evaluation, n_eval_episodes=episodes, eval_freq=every, log_path=folder, deterministic=True, verbose=0
 )
-model = SAC(
-    "MlpPolicy", environment, learning_rate=3e-4, batch_size=256, buffer_size=1_000_000, learning_starts=5000,
-    tau=0.005, gamma=0.99, ent_coef="auto_0.2", policy_kwargs={"net_arch": [256, 256]}, seed=seed, device="cpu",
-)
+options = json.loads(sys.argv[7])
+options["ent_coef"] = f"auto_{options['ent_coef']}"
+network = {"net_arch": options.pop("net_arch")}
+model = SAC("MlpPolicy", environment, policy_kwargs=network, seed=seed, device="cpu", **options)
 model.learn(steps, callback=callback)
 environment.close()
 """
@@ -59,12 +63,12 @@ environment.close()
 
 def train(env: str, seed: int, steps: int, work: Path) -> Path:
     """The folder of one run, which is made if it is not there in full."""
-    folder = work / env / f"seed-{seed}"
+    folder = work / f"{env}-{steps}" / f"seed-{seed}"
     if not folder.exists():
-        unfinished = work / env / f"unfinished-{seed}"
+        unfinished = folder.with_name(f"unfinished-{seed}")
         unfinished.mkdir(parents=True, exist_ok=True)
         print(f"training stable-baselines3's SAC on {env}, seed {seed}", flush=True)
-        arguments = [env, seed, steps, EVERY, EPISODES, unfinished]
+        arguments = [env, seed, steps, EVERY, EPISODES, unfinished, json.dumps(dict(SHARED.values()))]
         limits = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
         command = [str(python_of("stable-baselines3")), "-W", "ignore", "-c", THEIRS, *map(str, arguments)]
         subprocess.run(command, env=os.environ | limits, check=True)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dapo_cli.analysis import comparability, labels, measures, references, rules, scoring
+from dapo_cli.analysis.filters import UnknownField
 from dapo_cli.analysis.references import References
 from dapo_cli.analysis.registered import Claim
 from dapo_cli.analysis.rules import Finding
-from dapo_cli.analysis.selection import Choice, Record, differing, select
+from dapo_cli.analysis.selection import Choice, Record, count_text, differing, select
 from dapo_cli.errors import BadInput
 
 if TYPE_CHECKING:
@@ -22,12 +24,17 @@ SUPPORTED, LOST, OPEN, NOTHING = "supported", "not supported", "undecided at thi
 
 @dataclass(frozen=True)
 class Evidence:
-    """What one environment says of a claim. `runs` and `base`: how many runs there are, of each group the fewest."""
+    """What one environment says of a claim: how many groups have runs, and the fewest runs of a group and of the base.
+
+    `remarks`: what a reader should know of these runs.
+    """
 
     env: str
+    groups: int
     runs: int
     base: int
     finding: Finding
+    remarks: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -40,7 +47,7 @@ class Decision:
     @property
     def verdict(self) -> str:
         """Supported if it holds in every environment that was tried, not supported if the contrary holds in one."""
-        verdicts = {one.finding.verdict for one in self.tried}
+        verdicts = {one.finding.verdict for one in self.evidence} - {rules.MISSING}
         if not verdicts:
             return NOTHING
         if rules.CONTRARY in verdicts:
@@ -48,86 +55,114 @@ class Decision:
         return SUPPORTED if verdicts == {rules.HOLDS} else OPEN
 
     @property
-    def tried(self) -> tuple[Evidence, ...]:
-        """The environments that have runs to decide by."""
-        return tuple(one for one in self.evidence if one.finding.verdict != rules.MISSING)
-
-    @property
     def interim(self) -> bool:
-        """Whether runs are missing that were registered."""
-        wanted = self.claim.seeds
-        based = self.claim.rule not in rules.BASELESS
-        return any(one.runs < wanted or (based and one.base < wanted) for one in self.evidence)
+        """Whether runs are missing that were registered: seeds, whole groups, whole environments."""
+        claim = self.claim
+        based = claim.rule not in rules.BASELESS
+        return any(
+            one.groups < claim.groups or one.runs < claim.seeds or (based and one.base < claim.seeds)
+            for one in self.evidence
+        )
 
     def records(self) -> Iterator[dict[str, Any]]:
         """An object for each environment."""
         for one in self.evidence:
+            found = one.finding._asdict()
             yield {
                 "claim": self.claim.name,
                 "text": self.claim.text,
                 "rule": self.claim.rule,
+                "measure": self.claim.measure,
                 "verdict": self.verdict,
                 "interim": self.interim,
                 "env": one.env,
+                "groups": one.groups,
                 "n": one.runs,
                 "n_base": one.base,
                 "registered": self.claim.seeds,
-                **{"finding" if name == "verdict" else name: part for name, part in one.finding._asdict().items()},
+                "finding": found.pop("verdict"),
+                **found,
+                "remarks": one.remarks,
             }
 
 
+@dataclass(frozen=True)
+class _Side:
+    runs: Sequence[Record] = ()
+    scores: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
 def decide(database: Database, claim: Claim) -> Decision:
-    """What the runs on record say; raises BadInput where the runs of a group, or the two sides, are not alike."""
-    return Decision(claim, tuple(_evidence(database, claim, env) for env in claim.envs))
+    """What the runs on record say; raises BadInput where the runs of a group, or the sides, are not alike."""
+    try:
+        return Decision(claim, tuple(_evidence(database, claim, env) for env in claim.envs))
+    except BadInput as error:
+        raise BadInput(f"claim {claim.name}: {error}") from error
 
 
 def _evidence(database: Database, claim: Claim, env: str) -> Evidence:
     measure = measures.parse(claim.measure)
-    sides: dict[str, tuple[list[Record], Mapping[str, float]]] = {}
-    missing = ""
-    for name in ("runs", "base", "scale"):
-        text = getattr(claim, name)
-        sides[name] = ([], {})
-        if text:
-            where = f"env = '{env}' and ({claim.filter_of(text)})"
-            try:
-                chosen = select(database, Choice(where=where))
-            except BadInput as error:  # a setting that only runs have that were not made yet
-                missing = str(error)
-                continue
-            scored = scoring.score(database, chosen, measure, references.read(None), None)
-            sides[name] = (list(scored.selection.runs), scored.scores)
-    (runs, scores), (base, base_scores), (scale, scale_scores) = sides.values()
-    groups = labels.group(runs, claim.over or ("algo",))
-    for one in (*groups.values(), base, scale):
-        _check_alike(claim, env, one)
-    comparability.check([*runs, *base], measure, claim.over)
-    known = _scale(env, [scale_scores[run["id"]] for run in scale])
-    found = rules.decide(
+    unknown: list[str] = []
+    runs, base, scale = (
+        _side(database, claim.filter_of(text, env), measure, unknown) if text else _Side()
+        for text in (claim.runs, claim.base, claim.scale)
+    )
+    for key in claim.over:
+        if runs.runs and not any(key in run for run in runs.runs):
+            raise BadInput(f"over: no run has a setting '{key}'")
+    groups = labels.group(runs.runs, claim.over)
+    for alike in (*groups.values(), base.runs, scale.runs):
+        _check_alike(env, alike)
+    everything = [*runs.runs, *base.runs, *scale.runs]
+    remarks = comparability.check(everything, measure, claim.over, allow=comparability.REFUSED)
+    if remarks.general:
+        raise BadInput(f"{remarks.general[0]}: narrow the filters")
+    counts = Counter(text for run in (*runs.runs, *base.runs) for text in remarks.of_runs.get(run["id"], ()))
+    said = (*runs.notes, *base.notes, *([count_text(counts)] if counts else []))
+    if unknown and not (runs.runs and (base.runs or not claim.base)):
+        found = Finding(rules.MISSING, words=f"no run has a field '{unknown[0]}' yet")
+    else:
+        found = _found(claim, env, groups, runs, base, scale)
+    return Evidence(env, len(groups), min(map(len, groups.values()), default=0), len(base.runs), found, said)
+
+
+def _side(database: Database, where: str, measure: measures.Measure, unknown: list[str]) -> _Side:
+    try:
+        chosen = select(database, Choice(where=where))
+    except UnknownField as error:  # a setting that only runs have that were not made yet
+        unknown.append(error.field)
+        return _Side()
+    scored = scoring.score(database, chosen, measure, references.read(None), None)
+    return _Side(scored.selection.runs, scored.scores, (*scored.selection.notes(), *scored.notes))
+
+
+def _found(
+    claim: Claim, env: str, groups: Mapping[labels.Label, Sequence[Record]], runs: _Side, base: _Side, scale: _Side
+) -> Finding:
+    random = references.read(None).random
+    if env not in random:
+        raise BadInput(f"nobody told the return of a random policy on {env}, from which it is measured")
+    if groups and not scale.runs:
+        return Finding(rules.MISSING, words="no runs of the scale yet")
+    one = math.fsum(scale.scores[run["id"]] for run in scale.runs) / max(1, len(scale.runs))
+    if groups and not one > random[env]:
+        return Finding(rules.UNDECIDED, words="the scale's runs learned nothing beyond a random policy")
+    known = References(random, {env: one})
+    return rules.decide(
         claim.rule,
-        {label: [known.normalised(scores[run["id"]], env) for run in own] for label, own in groups.items()},
-        [known.normalised(base_scores[run["id"]], env) for run in base],
+        {label: [known.normalised(runs.scores[run["id"]], env) for run in own] for label, own in groups.items()},
+        [known.normalised(base.scores[run["id"]], env) for run in base.runs],
         claim.margin,
     )
-    if missing and found.verdict == rules.MISSING:
-        found = found._replace(words=missing)
-    return Evidence(env, min(map(len, groups.values()), default=0), len(base), found)
 
 
-def _scale(env: str, scores: list[float]) -> References:
-    """A random policy is 0, the mean of these scores 1."""
-    random = references.read(None).random
-    return References(random, {env: math.fsum(scores) / len(scores)} if scores else {})
-
-
-def _check_alike(claim: Claim, env: str, runs: list[Record]) -> None:
+def _check_alike(env: str, runs: Sequence[Record]) -> None:
     """Raise BadInput where runs differ that are taken for seeds of one configuration."""
-    apart = differing(runs) - set(claim.over)
-    if apart:
+    if apart := differing(runs):
         raise BadInput(
-            f"claim {claim.name}: runs on {env} that should be seeds of one configuration differ in "
-            f"{', '.join(sorted(apart))}: narrow the filters, or name it with over"
+            f"runs on {env} that should be seeds of one configuration differ in {', '.join(sorted(apart))}: "
+            f"narrow the filters, or name it with over"
         )
-    seeds = [run["seed"] for run in runs]
-    if len(set(seeds)) < len(seeds):
-        raise BadInput(f"claim {claim.name}: a seed occurs twice among its runs on {env}: narrow the filters")
+    if len({run["seed"] for run in runs}) < len(runs):
+        raise BadInput(f"a seed occurs twice among the runs of one configuration on {env}: narrow the filters")

@@ -46,6 +46,14 @@ if TYPE_CHECKING:
 Condition = ColumnElement[bool]
 
 
+class UnknownField(BadInput):
+    """A filter names a `field` that no run on record has."""
+
+    def __init__(self, message: str, field: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
 def condition(database: Database, text: str) -> Condition:
     """The filter `text` as a condition on `run`; raises BadInput for a malformed filter or an unknown field."""
     tree = parse(text)
@@ -146,7 +154,8 @@ class _Translator:
 
     def _unknown(self, node: Comparison) -> NoReturn:
         remedy = did_you_mean(node.field, known_fields(self.session))
-        raise BadInput(f"--where: no run has a field '{node.field}' (character {node.position}): {remedy}")
+        message = f"--where: no run has a field '{node.field}' (character {node.position}): {remedy}"
+        raise UnknownField(message, node.field)
 
 
 _RANGES: dict[str, Callable[[Any, Any], Condition]] = {

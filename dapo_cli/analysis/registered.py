@@ -17,27 +17,29 @@ from dapo_cli.project_file import read_toml
 class Claim(BaseModel):
     """One claim. `runs` and `base` are filters, and so is `scale`: a margin is a share of what those runs learned.
 
-    `over`: the settings that tell the groups among `runs` apart. `seeds`: how many runs each group is to have.
+    `over`: the settings that tell the groups among `runs` apart; `groups`: how many there are to be, each of `seeds`.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     name: str = Field(min_length=1)
     text: str
     rule: str
-    runs: str
+    runs: str = Field(min_length=1)
     base: str = ""
-    over: tuple[str, ...] = ()
-    envs: tuple[str, ...] = Field(min_length=1)
+    over: list[str] = []
+    groups: int = Field(1, ge=1)
+    envs: list[str] = Field(min_length=1)
     seeds: int = Field(10, ge=MIN_DECIDED)
     measure: str = "final"
     margin: float = Field(0.2, gt=0, le=1)
-    scale: str = "algo = 'sac'"
+    scale: str = Field("algo = 'sac'", min_length=1)
     where: str = ""
 
-    def filter_of(self, runs: str) -> str:
-        """These runs among those that the claim is about."""
-        return f"({self.where}) and ({runs})" if self.where else runs
+    def filter_of(self, runs: str, env: str) -> str:
+        """These runs in this environment, among those that the claim is about."""
+        quoted = env.replace("'", "''")
+        return " and ".join(f"({part})" for part in (f"env = '{quoted}'", self.where, runs) if part)
 
 
 SHARED = ("envs", "seeds", "measure", "margin", "scale", "where")
@@ -48,20 +50,19 @@ def read(path: Path) -> list[Claim]:
     """The claims of a file, in its order. Raises BadInput."""
     content = read_toml(path)
     entries = content.pop("claim", None)
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+    if not entries or not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise BadInput(f"{path}: there is no claim: write each under [[claim]]")
     for key in content:
         if key not in SHARED:
             raise BadInput(f"{path}: nothing is called '{key}' there: {did_you_mean(key, (*SHARED, 'claim'))}")
-    claims = [_claim(path, content | entry, number) for number, entry in enumerate(entries, 1)]
+    claims = [_claim(f"{path}: claim {entry.get('name', n)}", content | entry) for n, entry in enumerate(entries, 1)]
     names = [claim.name for claim in claims]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise BadInput(f"{path}: two claims are called '{twice}': give each a name of its own")
     return claims
 
 
-def _claim(path: Path, entry: dict[str, Any], number: int) -> Claim:
-    place = f"{path}: claim {entry.get('name', number)}"
+def _claim(place: str, entry: dict[str, Any]) -> Claim:
     try:
         claim = Claim.model_validate(entry)
     except ValidationError as error:
@@ -76,11 +77,16 @@ def _claim(path: Path, entry: dict[str, Any], number: int) -> Claim:
         raise BadInput(f'{place}: "{claim.rule}" than what? Name the runs with base = "…"')
     if not claim.over and claim.rule in rules.GROUPED:
         raise BadInput(f'{place}: "{claim.rule}" to what? Name the settings with over = ["…"]')
-    for text in filter(None, (claim.runs, claim.base, claim.scale, claim.where)):
-        try:
+    if bool(claim.over) != (claim.groups > 1):
+        raise BadInput(f'{place}: several groups need both over = ["…"], the settings, and groups = …, their number')
+    if len(set(claim.envs)) < len(claim.envs):
+        raise BadInput(f"{place}: an environment stands twice in envs: name each once")
+    try:
+        for text in filter(None, (claim.runs, claim.base, claim.scale, claim.where)):
             parse(text)
-        except BadInput as error:
-            raise BadInput(f"{place}: {error}") from error
-    if not measures.parse(claim.measure).is_return:
+        is_return = measures.parse(claim.measure).is_return
+    except BadInput as error:
+        raise BadInput(f"{place}: {error}") from error
+    if not is_return:
         raise BadInput(f"{place}: {claim.measure} is no return, and has no random policy to be measured from")
     return claim

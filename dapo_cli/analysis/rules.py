@@ -7,13 +7,14 @@ Scores are normalised: 0 is a uniformly random policy, 1 the mean of the runs th
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
 from dapo_cli.analysis.claims import EQUIVALENCE, SIGNIFICANCE
-from dapo_cli.analysis.differences import MIN_DECIDED, Difference, difference, holm
+from dapo_cli.analysis.differences import MIN_DECIDED, Difference, difference, equivalent, holm
 from dapo_cli.analysis.labels import Label, key_text
+from dapo_cli.analysis.requests import CONFIDENCE
 from dapo_cli.analysis.statistics import estimate
 
 Scores = Sequence[float]
@@ -21,7 +22,6 @@ Groups = Mapping[Label, Scores]
 
 HOLDS, CONTRARY, UNDECIDED, MISSING = "holds", "contrary", "undecided", "missing"
 FAILING = 0.25  # of the scale: what stays below has not learned anything to speak of
-TWO_SIDED = 0.95
 
 
 class Finding(NamedTuple):
@@ -31,111 +31,111 @@ class Finding(NamedTuple):
     value: float = math.nan
     low: float = math.nan
     high: float = math.nan
-    confidence: float = TWO_SIDED
+    confidence: float = CONFIDENCE
     words: str = ""
 
 
-def comparable(groups: Groups, base: Scores, margin: float) -> Finding:
-    """Every group's 90 % interval of the difference from `base` lies within ±margin; contrary: one lies outside.
-
-    The finding is the group's that is farthest from the base.
-    """
-    found = [(label, _difference(scores, base, EQUIVALENCE)) for label, scores in groups.items()]
-    label, worst = max(found, key=lambda one: abs(one[1].value))
-    inside = all(-margin < one.low and one.high < margin for _, one in found)
-    outside = any(one.low > margin or one.high < -margin for _, one in found)
-    return _finding(inside, outside, worst, EQUIVALENCE, _name(label) if len(found) > 1 else "")
+def _comparable(scores: Scores, base: Scores, margin: float) -> Finding:
+    """The 90 % interval of the difference from the base lies within ±margin; contrary: outside."""
+    found = _difference(scores, base, EQUIVALENCE)
+    verdict = {"equivalent": HOLDS, "different": CONTRARY}.get(equivalent(found, margin), UNDECIDED)
+    return _finding(verdict, found, EQUIVALENCE)
 
 
-def fails(groups: Groups, base: Scores, margin: float) -> Finding:  # noqa: ARG001
-    """The upper bound of the 95 % interval of every group's mean lies below FAILING; contrary: a lower bound above."""
-    found = [(label, estimate(list(scores))) for label, scores in groups.items()]
-    label, best = max(found, key=lambda one: one[1].value)
-    below, above = (all(one.high < FAILING for _, one in found), any(one.low > FAILING for _, one in found))
-    return Finding(
-        HOLDS if below else CONTRARY if above else UNDECIDED,
-        best.value,
-        best.low,
-        best.high,
-        words=_name(label) if len(found) > 1 else "",
-    )
+def _not_worse(scores: Scores, base: Scores, margin: float) -> Finding:
+    """The 95 % interval of the difference from the base lies above -margin; contrary: below."""
+    found = _difference(scores, base, CONFIDENCE)
+    return _finding(HOLDS if found.low > -margin else CONTRARY if found.high < -margin else UNDECIDED, found)
 
 
-def not_worse(groups: Groups, base: Scores, margin: float) -> Finding:
-    """The 95 % interval of the difference from `base` lies above -margin; contrary: below it."""
-    return _against(groups, base, above=-margin, below=-margin)
+def _faster(scores: Scores, base: Scores, margin: float) -> Finding:
+    """The 95 % interval of the difference from the base lies above 0; contrary: it does not, and lies below +margin."""
+    found = _difference(scores, base, CONFIDENCE)
+    return _finding(HOLDS if found.low > 0 else CONTRARY if found.high < margin else UNDECIDED, found)
 
 
-def faster(groups: Groups, base: Scores, margin: float) -> Finding:
-    """The 95 % interval of the difference from `base` lies above 0; contrary: below +margin."""
-    return _against(groups, base, above=0.0, below=margin)
+def _fails(scores: Scores, base: Scores, margin: float) -> Finding:  # noqa: ARG001
+    """The 95 % interval of the mean lies below FAILING; contrary: above."""
+    found = estimate(list(scores))
+    verdict = HOLDS if found.high < FAILING else CONTRARY if found.low > FAILING else UNDECIDED
+    return Finding(verdict, found.value, found.low, found.high)
 
 
-def sensitive(groups: Groups, base: Scores, margin: float) -> Finding:  # noqa: ARG001
+def _sensitive(groups: Groups, base: Scores, margin: float) -> Finding:  # noqa: ARG001
     """The best group is better than the worst by over the margin, at 5 % after Holm's correction over all pairs.
 
-    Contrary: the 90 % interval of every group's difference from the best lies within ±margin.
+    Contrary: every group is comparable to the best. The interval is that of the difference, not corrected.
     """
     means = {label: math.fsum(scores) / len(scores) for label, scores in groups.items()}
-    best, worst = max(means, key=means.__getitem__), min(means, key=means.__getitem__)
+    best, *_, worst = sorted(means, key=means.__getitem__, reverse=True)
     pairs = list(combinations(groups, 2))
-    ps = dict(zip(pairs, holm([_difference(groups[a], groups[b], TWO_SIDED).p for a, b in pairs]), strict=True))
-    p = ps[(best, worst)] if (best, worst) in ps else ps[(worst, best)]
-    gap = _difference(groups[best], groups[worst], TWO_SIDED)
-    others = {label: scores for label, scores in groups.items() if label != best}
-    alike = comparable(others, groups[best], margin).verdict == HOLDS
-    words = f"{_name(best)} over {_name(worst)}, p = {p:.2g}"
-    return _finding(gap.value > margin and p < SIGNIFICANCE, alike, gap, TWO_SIDED, words)
+    ps = holm([_difference(groups[a], groups[b], CONFIDENCE).p for a, b in pairs])
+    p = next(p for pair, p in zip(pairs, ps, strict=True) if set(pair) == {best, worst})
+    gap = _difference(groups[best], groups[worst], CONFIDENCE)
+    alike = all(_comparable(groups[label], groups[best], margin).verdict == HOLDS for label in groups if label != best)
+    verdict = HOLDS if gap.value > margin and p < SIGNIFICANCE else CONTRARY if alike else UNDECIDED
+    return _finding(verdict, gap)._replace(words=f"{_name(best)} over {_name(worst)}, p = {p:.2g}")
 
 
-def insensitive(groups: Groups, base: Scores, margin: float) -> Finding:
-    """Every group is `comparable` to the base; contrary: with the base among them they are `sensitive`."""
-    found = comparable(groups, base, margin)
-    apart = sensitive({**groups, ("base",): base}, base, margin)
+def _insensitive(groups: Groups, base: Scores, margin: float) -> Finding:
+    """Every group is comparable to the base; contrary: with the base among them they are sensitive."""
+    apart = _sensitive({**groups, ("the base",): base}, base, margin)
     if apart.verdict == HOLDS:
         return apart._replace(verdict=CONTRARY)
-    return found._replace(verdict=HOLDS if found.verdict == HOLDS else UNDECIDED)
+    found = _each(_comparable)(groups, base, margin)
+    return found if found.verdict == HOLDS else found._replace(verdict=UNDECIDED)
+
+
+def _each(rule: Callable[[Scores, Scores, float], Finding]) -> Callable[[Groups, Scores, float], Finding]:
+    """The rule for all groups: it holds if it holds for each; its contrary, if that holds for one.
+
+    The finding is that of a group that decides, and of these of the one farthest from 0.
+    """
+
+    def decide_all(groups: Groups, base: Scores, margin: float) -> Finding:
+        found = {label: rule(scores, base, margin) for label, scores in groups.items()}
+        verdicts = {one.verdict for one in found.values()}
+        verdict = next(one for one in (CONTRARY, UNDECIDED, HOLDS) if one in verdicts)
+        deciding = [label for label, one in found.items() if one.verdict == verdict]
+        label = max(deciding, key=lambda label: abs(found[label].value))
+        return found[label]._replace(words=_name(label) if len(found) > 1 else "")
+
+    return decide_all
 
 
 RULES = {
-    "comparable": comparable,
-    "fails": fails,
-    "not worse": not_worse,
-    "faster": faster,
-    "sensitive": sensitive,
-    "insensitive": insensitive,
+    "comparable": _each(_comparable),
+    "not worse": _each(_not_worse),
+    "faster": _each(_faster),
+    "fails": _each(_fails),
+    "sensitive": _sensitive,
+    "insensitive": _insensitive,
 }
-GROUPED = {"sensitive"}  # need at least two groups
+GROUPED = {"sensitive", "insensitive"}  # are about several groups
 BASELESS = {"sensitive", "fails"}  # need no base
 
 
 def decide(rule: str, groups: Groups, base: Scores, margin: float) -> Finding:
-    """What the rule of this name finds; undecided with fewer than MIN_DECIDED runs in a group or in the base."""
-    based = rule not in BASELESS
-    if not groups or (based and not base):
-        return Finding(MISSING, words="no runs yet" if not groups else "no runs of the base yet")
-    if rule in GROUPED and len(groups) < 2:
+    """What the rule of this name finds; undecided with fewer than MIN_DECIDED runs in a group or in the base.
+
+    `base` is not looked at by a rule that needs none.
+    """
+    sides = [*groups.values(), *([] if rule in BASELESS else [base])]
+    if not groups:
+        return Finding(MISSING, words="no runs yet")
+    if not all(sides):
+        return Finding(MISSING, words="no runs of the base yet")
+    if rule == "sensitive" and len(groups) < 2:
         return Finding(MISSING, words="runs of one group only")
-    if min([*map(len, groups.values()), *([len(base)] if based else [])]) < MIN_DECIDED:
+    if min(map(len, sides)) < MIN_DECIDED:
         return Finding(UNDECIDED, words=f"fewer than {MIN_DECIDED} runs on a side")
+    if not all(math.isfinite(score) for scores in sides for score in scores):
+        return Finding(UNDECIDED, words="a score is not a number")
     return RULES[rule](groups, base, margin)
 
 
-def _against(groups: Groups, base: Scores, *, above: float, below: float) -> Finding:
-    found = [(label, _difference(scores, base, TWO_SIDED)) for label, scores in groups.items()]
-    label, least = min(found, key=lambda one: one[1].value)
-    return _finding(
-        all(one.low > above for _, one in found),
-        any(one.high < below for _, one in found),
-        least,
-        TWO_SIDED,
-        _name(label) if len(found) > 1 else "",
-    )
-
-
-def _finding(holds: bool, contrary: bool, found: Difference, confidence: float, words: str) -> Finding:
-    verdict = HOLDS if holds else CONTRARY if contrary else UNDECIDED
-    return Finding(verdict, found.value, found.low, found.high, confidence, words)
+def _finding(verdict: str, found: Difference, confidence: float = CONFIDENCE) -> Finding:
+    return Finding(verdict, found.value, found.low, found.high, confidence)
 
 
 def _difference(scores: Scores, base: Scores, confidence: float) -> Difference:

@@ -18,14 +18,19 @@ if TYPE_CHECKING:
 
 COLUMNS = ("claim", "says", "verdict", "env", "n", "found", "remark")
 MEANING = (
-    "found: a difference in per cent of what the scale's runs learned beyond a random policy, with the interval that "
-    "the claim's rule looks at (fails: the return itself); interim: runs are missing that were registered"
+    "found: the difference that decided, or for 'fails' the mean, in per cent of what the scale's runs learned beyond "
+    "a random policy, with its interval and the confidence of that. n: the fewest runs of a group, and those of the "
+    "base. Interim: runs are missing that were registered."
 )
 
 
 def decide(
     file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="Claims: see docs/claims.md.")],
     only: Annotated[str, typer.Option(metavar="NAMES", help="Only these claims.", show_default=False)] = "",
+    measure: Annotated[
+        str | None,
+        typer.Option(metavar="MEASURE", help="By this score in place of the claims' own, to see whether it matters."),
+    ] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table on standard output.")] = False,
     db: options.Db = None,
     json: options.Json = False,
@@ -36,10 +41,14 @@ def decide(
     sensitive, insensitive. Differences are shares of what the runs of its scale learned beyond a random policy. Fewer
     runs than registered make a verdict interim.
     """
-    from dapo_cli.analysis import decisions, registered
+    from dapo_cli.analysis import decisions, measures, registered
     from store.session import Database
 
     claims = registered.read(file)
+    if measure is not None:
+        if not measures.parse(measure).is_return:
+            raise BadInput(f"--measure: {measure} is no return: choose final, final-train, best or auc")
+        claims = [claim.model_copy(update={"measure": measure}) for claim in claims]
     names = options.keys("--only", only)
     for name in names:
         if name not in (known := [claim.name for claim in claims]):
@@ -49,21 +58,24 @@ def decide(
     if json:
         console.print_json([record for decision in found for record in decision.records()])
     elif markdown:
-        console.write(_markdown(_rows(found)))
+        console.write(f"{_markdown(_rows(found))}\n{MEANING}\n")
     else:
         console.print_table(COLUMNS, _rows(found), right=["n"], whole=["claim", "n", "found"])
         console.info(MEANING)
 
 
 def _rows(found: list[Decision]) -> list[tuple[str, ...]]:
+    from dapo_cli.analysis import decisions
+
     rows: list[tuple[str, ...]] = []
     for decision in found:
         claim = decision.claim
-        verdict = f"{decision.verdict}{', interim' if decision.interim and decision.tried else ''}"
+        verdict = decision.verdict + (", interim" if decision.interim and decision.verdict != decisions.NOTHING else "")
         for number, one in enumerate(decision.evidence):
             head = (claim.name, claim.text, verdict) if number == 0 else ("", "", "")
             counts = f"{one.runs} / {one.base}" if claim.base else str(one.runs)
-            rows.append((*head, one.env, counts, interval_text(one.finding), one.finding.words))
+            remark = "; ".join(filter(None, (one.finding.words, *one.remarks)))
+            rows.append((*head, one.env, counts, interval_text(one.finding), remark))
     return rows
 
 
@@ -73,8 +85,8 @@ def _markdown(rows: list[tuple[str, ...]]) -> str:
 
 
 def interval_text(found: Finding) -> str:
-    """`-12 % [-30, 6]`, and a dash where nothing was measured."""
+    """`-12 % [-30, 6] 95 %`, and a dash where nothing was measured."""
     if math.isnan(found.value):
         return "–"
     low, high = (f"{100 * bound:.0f}" for bound in (found.low, found.high))
-    return f"{100 * found.value:+.0f} % [{low}, {high}]"
+    return f"{100 * found.value:+.0f} % [{low}, {high}] {100 * found.confidence:.0f} %"

@@ -70,6 +70,25 @@ def test_too_few_runs_decide_nothing(rule: str) -> None:
         assert decide(rule, {("a",): around(5.0), ("b",): around(0.0)}, [1.0] * 4, 0.2).verdict == UNDECIDED
 
 
+def test_the_group_that_decided_is_the_one_shown() -> None:
+    groups = {("wide",): around(1.9, (-2.0, -1.0, 0.0, 1.0, 2.0)), ("tight",): around(1.5)}
+    found = decide("comparable", groups, around(1.0), 0.2)
+    assert (found.verdict, found.words) == (CONTRARY, "tight")
+    better = {("some",): around(1.1), ("open",): around(1.0, WIDE)}
+    assert decide("faster", better, around(1.0), 0.2).verdict == UNDECIDED  # what holds for one is not lost by another
+
+
+@pytest.mark.parametrize("rule", rules.RULES)
+def test_equal_groups_and_scores_that_are_no_numbers(rule: str) -> None:
+    equal = {("a",): [1.0] * 5, ("b",): [1.0] * 5}
+    assert decide(rule, equal, [1.0] * 5, 0.2).verdict == (
+        HOLDS if rule in ("comparable", "not worse", "insensitive") else CONTRARY
+    )
+    for broken in (math.nan, math.inf):
+        groups = {("a",): [1.0] * 5, ("b",): [1.0] * 4 + [broken]}
+        assert decide(rule, groups, [1.0] * 5, 0.2).words == "a score is not a number"
+
+
 @given(st.integers(0, 10_000), st.floats(0.01, 1), st.floats(-1, 1))
 def test_what_holds_and_its_contrary_exclude_each_other(seed: int, spread: float, shift: float) -> None:
     """Equal means are never called different, and a wider margin loses no claim of likeness."""

@@ -27,6 +27,7 @@ text = "DAPO-KL is sensitive to β"
 rule = "sensitive"
 runs = "algo = 'dapo-kl'"
 over = ["beta"]
+groups = 2
 envs = ["HalfCheetah-v4"]
 seeds = 5
 """
@@ -81,6 +82,55 @@ def test_runs_that_are_not_alike_are_refused(refused: Any, claims: Path, runs: N
     assert "a seed occurs twice" in refused("decide", str(claims))
 
 
+def test_two_sides_that_must_not_be_compared_are_refused(
+    refused: Any, claims: Path, runs: None, record_run: Any
+) -> None:
+    for seed in range(5):
+        record_run("ppo", seed=seed, steps=2000, final=[1000.0 + seed])
+    for old, new in (
+        ("base = \"algo = 'sac'\"", "base = \"algo = 'ppo'\""),
+        ("margin", "scale = \"algo = 'ppo'\"\nmargin"),
+    ):
+        claims.write_text(CLAIMS.replace(old, new), encoding="utf-8")
+        assert "claim P1: runs on HalfCheetah-v4 differ in step budget" in refused("decide", str(claims))
+
+
+def test_groups_and_seeds_that_are_missing_make_it_interim(dapo: Any, claims: Path, runs: None) -> None:
+    claims.write_text(CLAIMS.replace("groups = 2", "groups = 3"), encoding="utf-8")
+    (record,) = json.loads(dapo("decide", str(claims), "--only", "P4", "--json").out)
+    assert (record["groups"], record["verdict"], record["interim"]) == (2, "supported", True)
+
+
+def test_a_scale_that_measures_nothing_decides_nothing(dapo: Any, claims: Path, runs: None, record_run: Any) -> None:
+    for seed in range(5):
+        record_run("lost", seed=seed, final=[-400.0 - seed])
+    for scale, words in (("lost", "learned nothing beyond a random policy"), ("none", "no runs of the scale yet")):
+        claims.write_text(f"scale = \"algo = '{scale}'\"\n{CLAIMS}", encoding="utf-8")
+        records = json.loads(dapo("decide", str(claims), "--json").out)
+        assert words in records[0]["words"]
+        assert {record["finding"] for record in records} <= {"undecided", "missing"}
+
+
+def test_what_a_reader_should_know_is_said(dapo: Any, claims: Path, runs: None, record_run: Any) -> None:
+    record_run(seed=9, status="failed", final=None)
+    text = dapo("decide", str(claims), "--only", "P1").out
+    assert "1 run left out: 1 failed" in " ".join(text.split())
+
+
+def test_another_measure(dapo: Any, refused: Any, claims: Path, runs: None) -> None:
+    records = json.loads(dapo("decide", str(claims), "--measure", "auc", "--json").out)
+    assert {record["measure"] for record in records} == {"auc"}
+    assert "is no return" in refused("decide", str(claims), "--measure", "speed")
+
+
+def test_a_name_with_a_quote_selects_nothing_else(dapo: Any, claims: Path, runs: None) -> None:
+    hostile = CLAIMS.replace('envs = ["HalfCheetah-v4", "Hopper-v4"]', "envs = [\"x' or env = 'HalfCheetah-v4\"]")
+    claims.write_text(hostile, encoding="utf-8")
+    outcome = dapo("decide", str(claims), "--only", "P1")
+    assert outcome.code == 2
+    assert "nobody told the return of a random policy" in outcome.err
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -94,6 +144,10 @@ def test_runs_that_are_not_alike_are_refused(refused: Any, claims: Path, runs: N
         ("beta = 0.5", "beta == == 0.5", "claim P1: "),
         ("seeds = 6", "seeds = 3", "claim P1: seeds: input should be greater than or equal to 5"),
         ("[[claim]]", "[claims]", "is not valid TOML"),
+        ("groups = 2", "", 'claim P4: several groups need both over = ["…"]'),
+        ("seeds = 6", "seeds = '6'", "claim P1: seeds: input should be a valid integer"),
+        ('"HalfCheetah-v4", "Hopper-v4"', '"Hopper-v4", "Hopper-v4"', "claim P1: an environment stands twice in envs"),
+        ("margin = 0.2", 'measure = "fnal"', "claim P1: --measure: no measure 'fnal'"),
     ],
 )
 def test_a_file_that_cannot_be(refused: Any, claims: Path, results: Any, old: str, new: str, message: str) -> None:
