@@ -74,8 +74,8 @@ def test_a_flipped_policy_gradient_misses_the_threshold(
 
 
 CHEETAH = {"env": "HalfCheetah-v4", "steps": 30_000, "eval_every": 0, "eval_episodes": 1, "compile": "on"}
-# Single seeds lay between 590 and 1700 (SAC's seed 0 on three processors: 932, 1501, 1679), so the better of two keeps a
-# distance from the threshold. Broken algorithms stay far below it.
+# Single seeds lay between 590 and 1700 (SAC's seed 0 on three processors: 932, 1501, 1679), so the better of two keeps
+# a distance from the threshold. Broken algorithms stay far below it.
 CHEETAH_THRESHOLD = 600.0
 
 
