@@ -1,6 +1,6 @@
 """Trains stable-baselines3's SAC with the hyperparameters of ours, and imports the runs into a database.
 
-    python benchmarks/stable_baselines3.py --env HalfCheetah-v4 --seeds 100-104 [--jobs 2] [--work FOLDER] --db runs.db
+    python benchmarks/rival_runs.py --env HalfCheetah-v4 --seeds 100-104 [--jobs 2] [--work FOLDER] --db runs.db
 
 Ten minutes for each run of 50 000 steps on one core. The library is installed at a pinned version into an environment
 of its own. It may be stopped and started again: finished runs are kept in the work folder, and imported once.
@@ -70,7 +70,7 @@ def train(env: str, seed: int, steps: int, work: Path) -> Path:
         print(f"training stable-baselines3's SAC on {env}, seed {seed}", flush=True)
         arguments = [env, seed, steps, EVERY, EPISODES, unfinished, json.dumps(dict(SHARED.values()))]
         limits = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-        command = [str(python_of("stable-baselines3")), "-W", "ignore", "-c", THEIRS, *map(str, arguments)]
+        command = [str(python_of("stable-baselines3")), "-P", "-W", "ignore", "-c", THEIRS, *map(str, arguments)]
         subprocess.run(command, env=os.environ | limits, check=True)
         unfinished.rename(folder)
     return folder
