@@ -27,7 +27,7 @@ def printed(command: str, db: str, draw: bool) -> str:
     """What the command prints, as the page has it; of a plot, its picture."""
     pictures = [Path(path).name for path in re.findall(r"--out (\S+\.png)", command)]
     if pictures and not draw:
-        return _links(command, pictures)
+        return _links(pictures)
     _, *arguments = shlex.split(command)
     os.environ["COLUMNS"] = "120"
     with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as said:
@@ -36,11 +36,11 @@ def printed(command: str, db: str, draw: bool) -> str:
         raise SystemExit(f"{command}: {said.getvalue().strip()}")
     text = out.getvalue().strip()
     is_markdown = "--markdown" in arguments or arguments[0] == "table"
-    return _links(command, pictures) or (text if is_markdown else f"```text\n{text}\n```")
+    return _links(pictures) or (text if is_markdown else f"```text\n{text}\n```")
 
 
-def _links(command: str, pictures: list[str]) -> str:
-    return "\n".join(f"![{command}](results/{name})" for name in pictures)
+def _links(pictures: list[str]) -> str:
+    return "\n".join(f"![{Path(name).stem}](results/{name})" for name in pictures)
 
 
 def refreshed(page: str, db: str, draw: bool = True) -> str:

@@ -22,7 +22,7 @@ from store.session import Database
 ROOT = Path(__file__).resolve().parents[1]
 STATEMENTS = """\
 DELETE FROM checkpoint
-DELETE FROM run WHERE step = 0 AND status = 'queued'
+DELETE FROM run WHERE status = 'queued'
 DELETE FROM sweep_run WHERE run_id NOT IN (SELECT id FROM run)
 DELETE FROM sweep WHERE id NOT IN (SELECT sweep_id FROM sweep_run)
 DELETE FROM worker
