@@ -201,7 +201,7 @@ def test_tensorboard_comes_back(dapo, tmp_path):
         "--db",
         str(EXAMPLE),
         "--where",
-        "env ~ Acrobot and algo = sac",
+        "env ~ Cheetah and algo = sac",
         "--format",
         "tensorboard",
         "--out",
@@ -211,13 +211,13 @@ def test_tensorboard_comes_back(dapo, tmp_path):
     outcome = dapo("import", *folders)
     assert outcome.code == 0
     expected = json.loads(
-        dapo("compare", "--db", str(EXAMPLE), "--where", "env ~ Acrobot and algo = sac", "--json").out
+        dapo("compare", "--db", str(EXAMPLE), "--where", "env ~ Cheetah and algo = sac", "--json").out
     )
     found = json.loads(dapo("compare", "--json").out)
     finals = [
         sorted(
             run["final"]
-            for run in json.loads(dapo("runs", "--json", *db, "--where", "env ~ Acrobot and algo = sac").out)
+            for run in json.loads(dapo("runs", "--json", *db, "--where", "env ~ Cheetah and algo = sac").out)
         )
         for db in ((), ("--db", str(EXAMPLE)))
     ]
@@ -226,4 +226,4 @@ def test_tensorboard_comes_back(dapo, tmp_path):
     first = outcome.out.split()[0]
     facts = json.loads(dapo("show", first, "--json").out)
     assert "critic_loss" in facts["metrics"]
-    assert {row["name"]: row["value"] for row in facts["hyperparameters"]}["hidden_sizes"] == [64, 64]
+    assert {row["name"]: row["value"] for row in facts["hyperparameters"]}["hidden_sizes"] == [256, 256]
