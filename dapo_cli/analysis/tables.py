@@ -115,6 +115,8 @@ def build(database: Database, request: Request) -> Table:
         rows = ("configuration",)
         runs = [{**run, "configuration": arranged.names[run["id"]]} for run in runs]
         left_out = []
+    if not any(run["kind"] == "theory" for run in runs):  # an empty row for each theorem would say nothing
+        left_out = [run for run in left_out if run["kind"] != "theory"]
     keys = (*rows, *request.cols)
     groups, missing = labels.group(runs, keys), labels.group(left_out, keys)
     _refuse_pooled_environments(groups.values(), request)

@@ -46,6 +46,14 @@ def test_cells_hold_the_runs_of_their_labels(table, seeds):
     assert result.counts == {1, 2}
 
 
+def test_runs_of_the_theory_make_no_rows_beside_training(table, seeds):
+    seeds("sac", [1, 3])
+    seeds("pmd-kl", [1], "theorem-T1", kind="theory")
+    result = table()
+    assert result.row_labels == [("sac",)]
+    assert "1 run left out: 1 of the theory" in result.notes
+
+
 def test_one_run_has_a_value_and_neither_interval_nor_spread(table, seeds):
     seeds("sac", [4])
     (cell,) = table().cells.values()
