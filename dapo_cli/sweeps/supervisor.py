@@ -56,20 +56,20 @@ def work(location: str, order: Order, screen: Screen) -> Counter[str]:
     with Database.write(location) as db:
         if order.sweep is not None:
             sweeps.get(db, order.sweep)
-        registered, message = Registered(db, order.jobs, order.sweep), "died of an error"
-        worker = _Worker(db, location, order, screen, registered)
-        try:
-            with Stop() as stop:
+        with Stop() as stop:  # before anyone sees the worker: a signal must find it listening
+            registered, message = Registered(db, order.jobs, order.sweep), "died of an error"
+            worker = _Worker(db, location, order, screen, registered)
+            try:
                 try:
                     worker.run(stop)
                 finally:
                     worker.kill_all()
-            message = "nothing left to do"
-        except (DapoError, StoreError) as error:
-            message = str(error)
-            raise
-        finally:
-            registered.end(message)
+                message = "nothing left to do"
+            except (DapoError, StoreError) as error:
+                message = str(error)
+                raise
+            finally:
+                registered.end(message)
     return worker.ended
 
 
