@@ -1,4 +1,4 @@
-"""Publishes a results database as `runs.db.example`: its runs that were begun, without what belongs to the machine.
+"""Publishes a results database as `runs.db.example`: its runs but those in the queue, without what is the machine's.
 
     python benchmarks/example_database.py EVIDENCE.db [MORE.db …] [--out runs.db.example]
 
@@ -28,6 +28,7 @@ DELETE FROM sweep WHERE id NOT IN (SELECT sweep_id FROM sweep_run)
 DELETE FROM worker
 UPDATE run SET host = NULL, pid = NULL, worker_id = NULL
 UPDATE event SET data = NULL
+UPDATE event SET message = 'from the path that the command names' WHERE kind = 'imported'
 """
 
 
