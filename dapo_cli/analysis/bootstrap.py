@@ -13,9 +13,16 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from dapo_cli.analysis.statistics import CONFIDENCE, SMALLEST_SAMPLE, Estimate, applicable, estimate, ordered
+from dapo_cli.analysis.statistics import (
+    CONFIDENCE,
+    RESAMPLES,
+    SMALLEST_SAMPLE,
+    Estimate,
+    applicable,
+    estimate,
+    ordered,
+)
 
-RESAMPLES = 10_000
 SEED = 0
 CHUNK = 2**20  # weights in memory at a time
 ROUNDING = 1e-12  # what is closer than this, relative to the largest score, is equal

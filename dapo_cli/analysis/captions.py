@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dapo_cli.analysis.requests import CONFIDENCE
+from dapo_cli.analysis.statistics import CONFIDENCE
 from dapo_cli.analysis.tables import Table
 from dapo_cli.display import steps_text
 

@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dapo_cli.analysis.labels import Label
-from dapo_cli.analysis.requests import CONFIDENCE, Request
+from dapo_cli.analysis.requests import Request
+from dapo_cli.analysis.statistics import CONFIDENCE
 
 if TYPE_CHECKING:
     from dapo_cli.analysis.differences import Difference

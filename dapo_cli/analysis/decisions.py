@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from dapo_cli.analysis import comparability, labels, measures, references, rules, scoring
+from dapo_cli.analysis import comparability, labels, measures, rules, scoring
+from dapo_cli.analysis.differences import MIN_DECIDED
 from dapo_cli.analysis.filters import UnknownField
 from dapo_cli.analysis.references import References
 from dapo_cli.analysis.registered import Claim
@@ -19,12 +20,13 @@ from dapo_cli.errors import BadInput
 if TYPE_CHECKING:
     from store.session import Database
 
-SUPPORTED, LOST, OPEN, NOTHING = "supported", "not supported", "undecided at this budget", "no runs yet"
+SUPPORTED, LOST, OPEN = "supported", "not supported", "undecided at this budget"
+NOTHING, WAITING = "no runs yet", "runs are missing"  # there is no verdict
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What one environment says of a claim: how many groups have runs, and the fewest runs of a group and of the base.
+    """What one environment says of a claim: how many groups have runs, the fewest runs of a group, and those beside it.
 
     `remarks`: what a reader should know of these runs.
     """
@@ -33,6 +35,7 @@ class Evidence:
     groups: int
     runs: int
     base: int
+    scale: int
     finding: Finding
     remarks: tuple[str, ...]
 
@@ -49,7 +52,7 @@ class Decision:
         """Supported if it holds in every environment that was tried, not supported if the contrary holds in one."""
         verdicts = {one.finding.verdict for one in self.evidence} - {rules.MISSING}
         if not verdicts:
-            return NOTHING
+            return WAITING if any(one.runs or one.base for one in self.evidence) else NOTHING
         if rules.CONTRARY in verdicts:
             return LOST
         return SUPPORTED if verdicts == {rules.HOLDS} else OPEN
@@ -58,9 +61,10 @@ class Decision:
     def interim(self) -> bool:
         """Whether runs are missing that were registered: seeds, whole groups, whole environments."""
         claim = self.claim
-        based = claim.rule not in rules.BASELESS
         return any(
-            one.groups < claim.groups or one.runs < claim.seeds or (based and one.base < claim.seeds)
+            one.groups < claim.groups
+            or min(one.runs, one.scale) < claim.seeds
+            or (claim.rule not in rules.BASELESS and one.base < claim.seeds)
             for one in self.evidence
         )
 
@@ -79,6 +83,7 @@ class Decision:
                 "groups": one.groups,
                 "n": one.runs,
                 "n_base": one.base,
+                "n_scale": one.scale,
                 "registered": self.claim.seeds,
                 "finding": found.pop("verdict"),
                 **found,
@@ -93,19 +98,22 @@ class _Side:
     notes: tuple[str, ...] = ()
 
 
-def decide(database: Database, claim: Claim) -> Decision:
-    """What the runs on record say; raises BadInput where the runs of a group, or the sides, are not alike."""
+def decide(database: Database, claim: Claim, returns: References) -> Decision:
+    """What the runs on record say, random policies having these returns.
+
+    Raises BadInput where the runs of a group, or the sides, are not alike.
+    """
     try:
-        return Decision(claim, tuple(_evidence(database, claim, env) for env in claim.envs))
+        return Decision(claim, tuple(_evidence(database, claim, env, returns) for env in claim.envs))
     except BadInput as error:
         raise BadInput(f"claim {claim.name}: {error}") from error
 
 
-def _evidence(database: Database, claim: Claim, env: str) -> Evidence:
+def _evidence(database: Database, claim: Claim, env: str, returns: References) -> Evidence:
     measure = measures.parse(claim.measure)
-    unknown: list[str] = []
+    unknown: list[UnknownField] = []
     runs, base, scale = (
-        _side(database, claim.filter_of(text, env), measure, unknown) if text else _Side()
+        _side(database, claim.filter_of(text, env), measure, returns, unknown) if text else _Side()
         for text in (claim.runs, claim.base, claim.scale)
     )
     for key in claim.over:
@@ -114,37 +122,52 @@ def _evidence(database: Database, claim: Claim, env: str) -> Evidence:
     groups = labels.group(runs.runs, claim.over)
     for alike in (*groups.values(), base.runs, scale.runs):
         _check_alike(env, alike)
-    everything = [*runs.runs, *base.runs, *scale.runs]
-    remarks = comparability.check(everything, measure, claim.over, allow=comparability.REFUSED)
+    everything = {run["id"]: run for run in (*runs.runs, *base.runs, *scale.runs)}
+    remarks = comparability.check([*everything.values()], measure, claim.over, allow=comparability.REFUSED)
     if remarks.general:
         raise BadInput(f"{remarks.general[0]}: narrow the filters")
-    counts = Counter(text for run in (*runs.runs, *base.runs) for text in remarks.of_runs.get(run["id"], ()))
-    said = (*runs.notes, *base.notes, *([count_text(counts)] if counts else []))
+    counts = Counter(text for id_ in everything for text in remarks.of_runs.get(id_, ()))
+    counts["diverged, as a random policy"] = sum(run["status"] == "diverged" for run in everything.values())
+    said = dict.fromkeys((*runs.notes, *base.notes, *scale.notes, count_text(+counts)))
     if unknown and not (runs.runs and (base.runs or not claim.base)):
-        found = Finding(rules.MISSING, words=f"no run has a field '{unknown[0]}' yet")
+        found = Finding(rules.MISSING, words=_waiting(unknown[0]))
     else:
-        found = _found(claim, env, groups, runs, base, scale)
-    return Evidence(env, len(groups), min(map(len, groups.values()), default=0), len(base.runs), found, said)
+        found = _found(claim, env, groups, runs, base, scale, returns)
+    fewest = min(map(len, groups.values()), default=0)
+    return Evidence(env, len(groups), fewest, len(base.runs), len(scale.runs), found, tuple(filter(None, said)))
 
 
-def _side(database: Database, where: str, measure: measures.Measure, unknown: list[str]) -> _Side:
+def _side(
+    database: Database, where: str, measure: measures.Measure, returns: References, unknown: list[UnknownField]
+) -> _Side:
     try:
         chosen = select(database, Choice(where=where))
     except UnknownField as error:  # a setting that only runs have that were not made yet
-        unknown.append(error.field)
+        unknown.append(error)
         return _Side()
-    scored = scoring.score(database, chosen, measure, references.read(None), None)
+    scored = scoring.score(database, chosen, measure, returns, None)
     return _Side(scored.selection.runs, scored.scores, (*scored.selection.notes(), *scored.notes))
 
 
 def _found(
-    claim: Claim, env: str, groups: Mapping[labels.Label, Sequence[Record]], runs: _Side, base: _Side, scale: _Side
+    claim: Claim,
+    env: str,
+    groups: Mapping[labels.Label, Sequence[Record]],
+    runs: _Side,
+    base: _Side,
+    scale: _Side,
+    returns: References,
 ) -> Finding:
-    random = references.read(None).random
+    random = returns.random
     if env not in random:
-        raise BadInput(f"nobody told the return of a random policy on {env}, from which it is measured")
+        raise BadInput(
+            f"nobody told the return of a random policy on {env}, from which it is measured: "
+            f"name it in a file, --references FILE.toml"
+        )
     if groups and not scale.runs:
         return Finding(rules.MISSING, words="no runs of the scale yet")
+    if groups and len(scale.runs) < MIN_DECIDED:
+        return Finding(rules.UNDECIDED, words=f"fewer than {MIN_DECIDED} runs of the scale")
     one = math.fsum(scale.scores[run["id"]] for run in scale.runs) / max(1, len(scale.runs))
     if groups and not one > random[env]:
         return Finding(rules.UNDECIDED, words="the scale's runs learned nothing beyond a random policy")
@@ -155,6 +178,11 @@ def _found(
         [known.normalised(base.scores[run["id"]], env) for run in base.runs],
         claim.margin,
     )
+
+
+def _waiting(error: UnknownField) -> str:
+    likely = f": {error.remedy}" if error.remedy.startswith("did you mean") else ""
+    return f"no run has a field '{error.field}' yet{likely}"
 
 
 def _check_alike(env: str, runs: Sequence[Record]) -> None:

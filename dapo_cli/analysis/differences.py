@@ -9,9 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from dapo_cli.analysis import bootstrap
-from dapo_cli.analysis.bootstrap import CHUNK, RESAMPLES, SEED, Floats
+from dapo_cli.analysis.bootstrap import CHUNK, SEED, Floats
 from dapo_cli.analysis.statistics import (
     CONFIDENCE,
+    RESAMPLES,
     SMALLEST_SAMPLE,
     Centre,
     Estimate,

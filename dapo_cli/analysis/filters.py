@@ -47,11 +47,11 @@ Condition = ColumnElement[bool]
 
 
 class UnknownField(BadInput):
-    """A filter names a `field` that no run on record has."""
+    """A filter names a `field` that no run on record has; `remedy`: what may have been meant."""
 
-    def __init__(self, message: str, field: str) -> None:
-        super().__init__(message)
-        self.field = field
+    def __init__(self, message: str, field: str, remedy: str) -> None:
+        super().__init__(f"{message}: {remedy}")
+        self.field, self.remedy = field, remedy
 
 
 def condition(database: Database, text: str) -> Condition:
@@ -154,8 +154,8 @@ class _Translator:
 
     def _unknown(self, node: Comparison) -> NoReturn:
         remedy = did_you_mean(node.field, known_fields(self.session))
-        message = f"--where: no run has a field '{node.field}' (character {node.position}): {remedy}"
-        raise UnknownField(message, node.field)
+        message = f"--where: no run has a field '{node.field}' (character {node.position})"
+        raise UnknownField(message, node.field, remedy)
 
 
 _RANGES: dict[str, Callable[[Any, Any], Condition]] = {

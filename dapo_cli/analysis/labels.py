@@ -29,11 +29,8 @@ def group(runs: Iterable[Record], keys: Sequence[str]) -> dict[Label, list[Recor
     return groups
 
 
-def sharing_notes(groups: Iterable[Sequence[Record]], place: str, option: str = "") -> list[str]:
-    """What a reader must know of runs that share a `place`: settings in which they differ, seeds that occur twice.
-
-    `option` is where another key can be named.
-    """
+def sharing_notes(groups: Iterable[Sequence[Record]], place: str) -> list[str]:
+    """What a reader must know of runs that share a `place`: settings in which they differ, seeds that occur twice."""
     pooled: set[str] = set()
     repeated = False
     for runs in groups:
@@ -42,8 +39,7 @@ def sharing_notes(groups: Iterable[Sequence[Record]], place: str, option: str = 
         repeated |= not apart and len({run["seed"] for run in runs}) < len(runs)
     notes = []
     if pooled:
-        remedy = f": add a key to {option}, or filter with --where" if option else ""
-        notes.append(f"runs that differ in {', '.join(sorted(pooled))} share a {place}{remedy}")
+        notes.append(f"runs that differ in {', '.join(sorted(pooled))} share a {place}")
     if repeated:
         notes.append(f"several equal runs of one seed share a {place}, which makes the spread too small")
     return notes

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dapo_cli.analysis.bootstrap import RESAMPLES, SEED, Floats, ranks, resampled
-from dapo_cli.analysis.statistics import CONFIDENCE, SMALLEST_SAMPLE, ordered
+from dapo_cli.analysis.bootstrap import SEED, Floats, ranks, resampled
+from dapo_cli.analysis.statistics import CONFIDENCE, RESAMPLES, SMALLEST_SAMPLE, ordered
 
 COLUMNS = 64  # thresholds whose resamples are in memory at a time
 DIGITS = 12  # the fractions of runs are rounded to so many, so that all runs are 1

@@ -75,6 +75,8 @@ def _claim(place: str, entry: dict[str, Any]) -> Claim:
         raise BadInput(f"{place}: there is no rule '{claim.rule}': {did_you_mean(claim.rule, rules.RULES)}")
     if not claim.base and claim.rule not in rules.BASELESS:
         raise BadInput(f'{place}: "{claim.rule}" than what? Name the runs with base = "…"')
+    if claim.base and claim.rule in rules.BASELESS:
+        raise BadInput(f'{place}: "{claim.rule}" has no base: leave it out, or choose another rule')
     if not claim.over and claim.rule in rules.GROUPED:
         raise BadInput(f'{place}: "{claim.rule}" to what? Name the settings with over = ["…"]')
     if bool(claim.over) != (claim.groups > 1):

@@ -7,10 +7,8 @@ from dataclasses import dataclass, field
 
 from dapo_cli.analysis.measures import FINAL, Measure
 from dapo_cli.analysis.selection import Choice
+from dapo_cli.analysis.statistics import RESAMPLES
 from dapo_cli.errors import BadInput
-
-RESAMPLES = 10_000
-CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,7 @@ from typing import NamedTuple
 from dapo_cli.analysis.claims import EQUIVALENCE, SIGNIFICANCE
 from dapo_cli.analysis.differences import MIN_DECIDED, Difference, difference, equivalent, holm
 from dapo_cli.analysis.labels import Label, key_text
-from dapo_cli.analysis.requests import CONFIDENCE
-from dapo_cli.analysis.statistics import estimate
+from dapo_cli.analysis.statistics import CONFIDENCE, estimate
 
 Scores = Sequence[float]
 Groups = Mapping[Label, Scores]
@@ -82,14 +81,17 @@ def _insensitive(groups: Groups, base: Scores, margin: float) -> Finding:
     apart = _sensitive({**groups, ("the base",): base}, base, margin)
     if apart.verdict == HOLDS:
         return apart._replace(verdict=CONTRARY)
-    found = _each(_comparable)(groups, base, margin)
+    found = RULES["comparable"](groups, base, margin)
     return found if found.verdict == HOLDS else found._replace(verdict=UNDECIDED)
 
 
-def _each(rule: Callable[[Scores, Scores, float], Finding]) -> Callable[[Groups, Scores, float], Finding]:
+def _each(
+    rule: Callable[[Scores, Scores, float], Finding], reach: Callable[[Finding], float]
+) -> Callable[[Groups, Scores, float], Finding]:
     """The rule for all groups: it holds if it holds for each; its contrary, if that holds for one.
 
-    The finding is that of a group that decides, and of these of the one farthest from 0.
+    The finding is that of a group that decides, and of these of the one with the largest `reach`: the end of the
+    interval that has to stay within the rule's limit.
     """
 
     def decide_all(groups: Groups, base: Scores, margin: float) -> Finding:
@@ -97,17 +99,17 @@ def _each(rule: Callable[[Scores, Scores, float], Finding]) -> Callable[[Groups,
         verdicts = {one.verdict for one in found.values()}
         verdict = next(one for one in (CONTRARY, UNDECIDED, HOLDS) if one in verdicts)
         deciding = [label for label, one in found.items() if one.verdict == verdict]
-        label = max(deciding, key=lambda label: abs(found[label].value))
+        label = max(deciding, key=lambda label: reach(found[label]))
         return found[label]._replace(words=_name(label) if len(found) > 1 else "")
 
     return decide_all
 
 
-RULES = {
-    "comparable": _each(_comparable),
-    "not worse": _each(_not_worse),
-    "faster": _each(_faster),
-    "fails": _each(_fails),
+RULES: dict[str, Callable[[Groups, Scores, float], Finding]] = {
+    "comparable": _each(_comparable, lambda found: max(-found.low, found.high)),
+    "not worse": _each(_not_worse, lambda found: -found.low),
+    "faster": _each(_faster, lambda found: -found.low),
+    "fails": _each(_fails, lambda found: found.high),
     "sensitive": _sensitive,
     "insensitive": _insensitive,
 }

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 STATISTICS = ("mean", "median", "iqm", "gap")
 CONFIDENCE = 0.95
+RESAMPLES = 10_000  # of a bootstrap, over several environments
 SMALLEST_SAMPLE = 3  # below that, an interval says more about the formula than about the runs
 SMALLEST_IQM = 4  # below that, nothing is cut, and the interquartile mean is the mean
 

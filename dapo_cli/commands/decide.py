@@ -31,6 +31,7 @@ def decide(
         str | None,
         typer.Option(metavar="MEASURE", help="By this score in place of the claims' own, to see whether it matters."),
     ] = None,
+    references: options.References = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table on standard output.")] = False,
     db: options.Db = None,
     json: options.Json = False,
@@ -42,6 +43,7 @@ def decide(
     runs than registered make a verdict interim.
     """
     from dapo_cli.analysis import decisions, measures, registered
+    from dapo_cli.analysis.references import read as read_references
     from store.session import Database
 
     claims = registered.read(file)
@@ -53,8 +55,10 @@ def decide(
     for name in names:
         if name not in (known := [claim.name for claim in claims]):
             raise BadInput(f"--only: {file} has no claim '{name}': {did_you_mean(name, known)}")
+    returns = read_references(references)
     with Database.read(database_location(db)) as database:
-        found = [decisions.decide(database, claim) for claim in claims if not names or claim.name in names]
+        asked = [claim for claim in claims if not names or claim.name in names]
+        found = [decisions.decide(database, claim, returns) for claim in asked]
     if json:
         console.print_json([record for decision in found for record in decision.records()])
     elif markdown:
@@ -70,7 +74,8 @@ def _rows(found: list[Decision]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for decision in found:
         claim = decision.claim
-        verdict = decision.verdict + (", interim" if decision.interim and decision.verdict != decisions.NOTHING else "")
+        decided = decision.verdict not in (decisions.NOTHING, decisions.WAITING)
+        verdict = decision.verdict + (", interim" if decided and decision.interim else "")
         for number, one in enumerate(decision.evidence):
             head = (claim.name, claim.text, verdict) if number == 0 else ("", "", "")
             counts = f"{one.runs} / {one.base}" if claim.base else str(one.runs)
@@ -81,7 +86,8 @@ def _rows(found: list[Decision]) -> list[tuple[str, ...]]:
 
 def _markdown(rows: list[tuple[str, ...]]) -> str:
     lines = [COLUMNS, (":---",) * len(COLUMNS), *rows]
-    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
+    cells = ([" ".join(cell.split()).replace("|", r"\|") for cell in line] for line in lines)
+    return "".join(f"| {' | '.join(line)} |\n" for line in cells)
 
 
 def interval_text(found: Finding) -> str:

@@ -74,6 +74,9 @@ def test_the_group_that_decided_is_the_one_shown() -> None:
     groups = {("wide",): around(1.9, (-2.0, -1.0, 0.0, 1.0, 2.0)), ("tight",): around(1.5)}
     found = decide("comparable", groups, around(1.0), 0.2)
     assert (found.verdict, found.words) == (CONTRARY, "tight")
+    apart = {("much better",): around(1.5), ("nearly worse",): around(0.9)}
+    found = decide("not worse", apart, around(1.0), 0.2)
+    assert (found.verdict, found.words) == (HOLDS, "nearly worse")  # not the one that is farthest away
     better = {("some",): around(1.1), ("open",): around(1.0, WIDE)}
     assert decide("faster", better, around(1.0), 0.2).verdict == UNDECIDED  # what holds for one is not lost by another
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+import algorithms
+from dapo_cli.analysis import registered
+from dapo_cli.analysis.expression import AllOf, AnyOf, Comparison, Node, Not, parse
+from dapo_cli.config import load_algorithm
 
 CLAIMS = """
 margin = 0.2
@@ -69,6 +74,49 @@ def test_before_the_runs_nothing_is_decided(dapo: Any, claims: Path, results: An
     """Also where no run has the setting yet that a claim is about."""
     records = json.loads(dapo("decide", str(claims), "--json").out)
     assert {record["verdict"] for record in records} == {"no runs yet"}
+
+
+def test_a_misspelt_setting_is_not_taken_for_runs_to_come(dapo: Any, claims: Path, runs: None) -> None:
+    claims.write_text(CLAIMS.replace("beta = 0.5", "betta = 0.5"), encoding="utf-8")
+    record, *_ = json.loads(dapo("decide", str(claims), "--only", "P1", "--json").out)
+    assert (record["verdict"], record["words"]) == (
+        "runs are missing",
+        "no run has a field 'betta' yet: did you mean 'beta'?",
+    )
+
+
+def test_few_runs_of_the_scale(dapo: Any, claims: Path, runs: None, record_run: Any) -> None:
+    """One run is no scale; five are one, and leave a verdict interim where six are registered."""
+    for name, many, found in (("lone", 1, "undecided"), ("some", 5, "holds")):
+        for seed in range(many):
+            record_run(name, seed=seed, final=[1000.0])
+        claims.write_text(f"scale = \"algo = '{name}'\"\n{CLAIMS}".replace("seeds = 5", "seeds = 6"), encoding="utf-8")
+        for record in json.loads(dapo("decide", str(claims), "--json").out):
+            if record["n"]:
+                assert (record["n_scale"], record["finding"], record["interim"]) == (many, found, True)
+
+
+def test_runs_that_diverged_are_told(dapo: Any, claims: Path, runs: None, record_run: Any) -> None:
+    record_run("dapo-kl", seed=7, status="diverged", final=None, settings={"beta": 0.5})
+    record, *_ = json.loads(dapo("decide", str(claims), "--only", "P1", "--json").out)
+    assert (record["n"], record["verdict"], record["remarks"]) == (
+        6,
+        "undecided at this budget",
+        ["1 diverged, as a random policy"],
+    )
+
+
+def test_an_environment_of_ones_own(dapo: Any, refused: Any, tmp_path: Path, claims: Path, record_run: Any) -> None:
+    for seed in range(6):
+        record_run(env="Mine-v0", seed=seed, final=[10.0 + seed])
+        record_run("dapo-kl", "Mine-v0", seed=seed, final=[10.0 + seed], settings={"beta": 0.5})
+    claims.write_text(CLAIMS.replace('"HalfCheetah-v4", "Hopper-v4"', '"Mine-v0"'), encoding="utf-8")
+    assert "name it in a file, --references FILE.toml" in refused("decide", str(claims), "--only", "P1")
+    (tmp_path / "returns.toml").write_text('["Mine-v0"]\nrandom = -20\n', encoding="utf-8")
+    records = json.loads(
+        dapo("decide", str(claims), "--only", "P1", "--references", str(tmp_path / "returns.toml"), "--json").out
+    )
+    assert [(r["verdict"], r["interim"], r["value"]) for r in records] == [("supported", False, 0)]
 
 
 def test_runs_that_are_not_alike_are_refused(refused: Any, claims: Path, runs: None, record_run: Any) -> None:
@@ -136,6 +184,7 @@ def test_a_name_with_a_quote_selects_nothing_else(dapo: Any, claims: Path, runs:
     [
         ('rule = "comparable"', 'rule = "comparible"', "claim P1: there is no rule 'comparible': did you mean"),
         ("base = \"algo = 'sac'\"", "", 'claim P1: "comparable" than what? Name the runs with base = "…"'),
+        ('over = ["beta"]', 'over = ["beta"]\nbase = "a = 1"', 'claim P4: "sensitive" has no base: leave it out'),
         ('over = ["beta"]', "", 'claim P4: "sensitive" to what? Name the settings with over = ["…"]'),
         ("margin = 0.2", "margin = -1", "claim P1: margin: input should be greater than 0"),
         ("margin = 0.2", "margn = 0.2", "nothing is called 'margn' there: did you mean 'margin'"),
@@ -162,6 +211,29 @@ def test_no_such_claim_or_file(refused: Any, claims: Path, results: Any) -> None
     assert "there is no claim" in refused("decide", str(claims))
 
 
-def test_the_claims_of_the_project_are_well_formed(dapo: Any, results: Any) -> None:
-    registered = Path(__file__).parents[2] / "docs" / "claims.toml"
-    assert {r["verdict"] for r in json.loads(dapo("decide", str(registered), "--json").out)} == {"no runs yet"}
+def test_the_claims_of_the_project_name_what_there_is(dapo: Any, results: Any) -> None:
+    """Before the runs nothing would tell a misspelt algorithm or hyperparameter from one that was not run yet."""
+    file = Path(__file__).parents[2] / "docs" / "claims.toml"
+    assert {r["verdict"] for r in json.loads(dapo("decide", str(file), "--json").out)} == {"no runs yet"}
+    known = {"algo", "env", "seed", "steps"} | {
+        field for name in algorithms.names() for field in load_algorithm(name).Config.model_fields
+    }
+    for claim in registered.read(file):
+        fields: list[str] = [*claim.over]
+        for text in filter(None, (claim.runs, claim.base, claim.scale, claim.where)):
+            for comparison in comparisons(parse(text)):
+                fields.append(comparison.field)
+                if comparison.field == "algo":
+                    assert comparison.literals[0].text in {*algorithms.names(), "sac-sb3"}, claim.name
+        assert set(fields) <= known, claim.name
+
+
+def comparisons(node: Node) -> Iterator[Comparison]:
+    match node:
+        case Comparison():
+            yield node
+        case Not(inner):
+            yield from comparisons(inner)
+        case AllOf(nodes) | AnyOf(nodes):
+            for one in nodes:
+                yield from comparisons(one)
