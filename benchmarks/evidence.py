@@ -3,14 +3,17 @@
     python benchmarks/evidence.py [--db runs.db.example] [--check]
 
 A block begins with a comment, `run:` and a command, and ends with `end of run`. With --check nothing is written, and
-the exit code is 1 if a block would change. Pictures (dapo plot … --out) are drawn anew.
+the exit code is 1 if a block would change. Pictures (dapo plot … --out) are drawn anew;
+--check compares the numbers in them.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import hashlib
 import io
+import json
 import os
 import re
 import shlex
@@ -24,23 +27,25 @@ BLOCK = re.compile(r"(<!-- run: (dapo [^\n]*) -->\n).*?(<!-- end of run -->)", r
 
 
 def printed(command: str, db: str, draw: bool) -> str:
-    """What the command prints, as the page has it; of a plot, its picture."""
-    pictures = [Path(path).name for path in re.findall(r"--out (\S+\.png)", command)]
-    if pictures and not draw:
-        return _links(pictures)
-    _, *arguments = shlex.split(command)
+    """What the command prints, as the page has it; of a plot, its picture, and a digest of the numbers in it."""
+    picture = re.search(r" --out docs/(\S+)\.png", command)
+    if picture is None:
+        text = _output_of(command, db)
+        return text if " --markdown" in command or command.startswith("dapo table") else f"```text\n{text}\n```"
+    text = _output_of(f"{command if draw else command.replace(picture[0], '')} --json", db)
+    numbers = json.loads(text, parse_float=lambda digits: f"{float(digits):.6g}")  # the same on every processor
+    digest = hashlib.sha256(json.dumps(numbers).encode()).hexdigest()
+    return f"![{Path(picture[1]).name}]({picture[1]}.png)\n<!-- of numbers with digest {digest[:12]} -->"
+
+
+def _output_of(command: str, db: str) -> str:
+    _, *arguments = [*shlex.split(command), "--db", db]
     os.environ["COLUMNS"] = "120"
     with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as said:
-        code = dapo([*arguments, "--db", db])
+        code = dapo(arguments)
     if code:
         raise SystemExit(f"{command}: {said.getvalue().strip()}")
-    text = out.getvalue().strip()
-    is_markdown = "--markdown" in arguments or arguments[0] == "table"
-    return _links(pictures) or (text if is_markdown else f"```text\n{text}\n```")
-
-
-def _links(pictures: list[str]) -> str:
-    return "\n".join(f"![{Path(name).stem}](results/{name})" for name in pictures)
+    return out.getvalue().strip()
 
 
 def refreshed(page: str, db: str, draw: bool = True) -> str:

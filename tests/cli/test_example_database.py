@@ -33,7 +33,7 @@ def test_five_seeds_and_more_of_the_registered_ones(example: sqlite3.Connection)
     for *_, seed, steps, status, step in runs:
         assert seed >= 100  # those of the protocol
         assert steps >= 20_000
-        assert (status, step) == ("completed", steps) or status == "diverged"
+        assert (status, step) == ("completed", steps) or status in ("diverged", "failed")
 
 
 def test_it_is_small_and_says_nothing_of_the_machine(example: sqlite3.Connection) -> None:
@@ -48,7 +48,7 @@ def test_it_is_small_and_says_nothing_of_the_machine(example: sqlite3.Connection
 
 
 def test_the_page_of_results_is_what_the_runs_say(dapo: Callable[..., Any]) -> None:
-    """Its tables by `dapo verify`, and every block by the script that writes it."""
+    """Its tables by `dapo verify`, and every block, the numbers of the pictures too, by the script that writes it."""
     page = ROOT / "docs" / "results.md"
     verified = dapo("verify", str(page), "--db", str(EXAMPLE))
     assert (verified.code, verified.out.count("as they were")) == (0, page.read_text(encoding="utf-8").count(" begins"))
