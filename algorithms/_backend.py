@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import sysconfig
@@ -16,8 +17,10 @@ def precision_for(device: torch.device) -> str:
     """The `torch.set_float32_matmul_precision` to use on this device, by an accuracy check, never by a timing.
 
     "medium" lets PyTorch take oneDNN's AVX-512 kernels on a CPU, which on many machines are fp32 all the same and
-    faster than the default; elsewhere it means bfloat16 or TF32, and then the check against float64 refuses it.
+    faster than the default; where it means bfloat16 the check against float64 refuses it. On a GPU it allows TF32.
     """
+    if device.type == "cuda":
+        return "highest"
     generator = torch.Generator().manual_seed(0)
     a, b = (torch.randn(256, 256, generator=generator).to(device) for _ in range(2))
     exact = a.double() @ b.double()
@@ -31,6 +34,10 @@ def precision_for(device: torch.device) -> str:
 
 
 def compiler_available(device: torch.device) -> bool:
-    """Whether `torch.compile` can build for this device: on a CPU it needs a C++ compiler and Python's headers."""
-    headers = Path(sysconfig.get_path("include"), "Python.h")
-    return device.type == "cuda" or (shutil.which(os.environ.get("CXX", "g++")) is not None and headers.exists())
+    """Whether `torch.compile` can build for this device: it needs a compiler and Python's headers; on a GPU Triton."""
+    if not Path(sysconfig.get_path("include"), "Python.h").exists():
+        return False
+    if device.type == "cuda":
+        compilers = [os.environ["CC"]] if "CC" in os.environ else ["gcc", "clang"]  # for Triton's driver
+        return importlib.util.find_spec("triton") is not None and any(map(shutil.which, compilers))
+    return shutil.which(os.environ.get("CXX", "g++")) is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Callable
 from types import FunctionType
 from typing import Any
@@ -28,6 +29,8 @@ def whole_graph(step: Any, device: str) -> Step:
     # have its own, or it would be given another's graph.
     code = step.__code__.replace(co_name=f"step_{next(_numbers)}")
     own = FunctionType(code, step.__globals__, code.co_name, None, step.__closure__)
+    options["deterministic"] = True  # no kernel chosen by a timing: it would not be the same in the next process
+    warnings.filterwarnings("ignore", message="TensorFloat32")  # full precision is what we want
     return torch.compile(own, fullgraph=True, dynamic=False, options=options)
 
 

@@ -191,12 +191,19 @@ class Learner:
         }
 
     def restore(self, tensors: dict[str, Tensor], counters: dict[str, Any]) -> None:
-        """Puts back what `tensors` and `counters` gave. KeyError or RuntimeError if they are another learner's."""
+        """Puts back what `tensors` and `counters` gave. KeyError or RuntimeError if they are another learner's.
+
+        Generators of CPUs and of GPUs have states of different kinds: on the other device the update's begins anew.
+        """
         for name, buffer in named_leaves(self.state):
             buffer.copy_(tensors[name])
         summed = counters["summed"].items()
         self._sums = {tuple(key.split(",")): (tensors[f"sums.{key}"].to(self.device), n) for key, n in summed}
-        self.update_generator.set_state(tensors["update_generator"])
+        generator = tensors["update_generator"]
+        if generator.shape == self.update_generator.get_state().shape:
+            self.update_generator.set_state(generator)
+        else:
+            self.update_generator.manual_seed(seed_of(self._seed, UPDATE, counters["transitions"]))
         self.act_generator.bit_generator.state = counters["act_generator"]
         self.replay.total = counters["transitions"]
         self.actor_updates = counters["actor_updates"]

@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 class Replay:
-    """The last `capacity` transitions. Memory is reserved at once and taken from the system as rows are written."""
+    """The last `capacity` transitions. Memory is reserved at once; on a CPU the system gives it as rows are written."""
 
     def __init__(self, capacity: int, widths: Sequence[int], batch_size: int, device: torch.device) -> None:
         """`widths`: the numbers of each part of a transition."""

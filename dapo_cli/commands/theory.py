@@ -194,7 +194,7 @@ def _record(location: str, entries: Iterable[Entry]) -> None:
     from dapo_cli.theory.recording import record
     from dapo_cli.training.provenance import of_process
 
-    count = record(location, entries, of_process())
+    count = record(location, entries, of_process("cpu"))
     console.info(f"recorded {count} runs of kind theory in {location}")
 
 

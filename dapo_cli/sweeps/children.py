@@ -32,6 +32,7 @@ class Child:
     process: subprocess.Popen[bytes]
     errors: IO[bytes]  # its standard error
     since: int  # the step of the checkpoint that it began with
+    gpu: str | None = None  # the one that it may use, where its worker has several
     at: tuple[str, int] = ("queued", 0)  # its status and step when last seen
     moved: float = field(default_factory=time.monotonic)  # when those last changed
     stopping: str | None = None  # why it was told to stop
@@ -72,19 +73,26 @@ class Child:
         self.errors.close()
 
 
-def start(db: Database, location: str, run_id: str, worker_id: str, modules: Sequence[str]) -> Child:
-    """Start the process that trains a claimed run."""
+def start(
+    db: Database, location: str, run_id: str, worker_id: str, modules: Sequence[str], others: Sequence[Child]
+) -> Child:
+    """Start the process that trains a claimed run, on the GPU that the fewest of the others use."""
     since = queue.checkpoint_step(db, run_id)
+    env = {**os.environ, "DAPO_DB": location}
+    gpu = None
+    if "," in (allotted := os.environ.get("CUDA_VISIBLE_DEVICES", "")):  # as Slurm and Ray say it
+        gpu = min(allotted.split(","), key=[other.gpu for other in others].count)
+        env["CUDA_VISIBLE_DEVICES"] = gpu
     errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the child)
     process = subprocess.Popen(
         child.command(run_id, worker_id, modules),
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=errors,
-        env={**os.environ, "DAPO_DB": location},
+        env=env,
         start_new_session=True,  # Ctrl-C is the worker's to answer
     )
-    return Child(run_id, process, errors, since)
+    return Child(run_id, process, errors, since, gpu)
 
 
 def finish(db: Database, worker_id: str, ended: Child) -> tuple[str, str]:

@@ -139,7 +139,8 @@ class _Worker:
         return nothing and not (self.order.stay or self._unsure or self._paused())
 
     def _start(self, run_id: str) -> None:
-        child = children.start(self.db, self.location, run_id, self.registered.id, self.order.modules)
+        worker_id, modules = self.registered.id, self.order.modules
+        child = children.start(self.db, self.location, run_id, worker_id, modules, self._children)
         self._children.append(child)
         self.screen.happened(run_id, "started", "")
 

@@ -22,10 +22,16 @@ def drive(
 ) -> None:
     """Trains until the budget is spent; the loops are at the same step, and `update` updates all of their learners.
 
-    `ended` hears of a run that cannot go on: it diverged, or its environment raised. The others do go on. What ends all
-    of them is raised: StoreError, StoppedBySignal (their checkpoints are written), KeyboardInterrupt.
+    `ended` hears of a run that cannot go on: it diverged, its environment raised, or the update that it shares did. The
+    others do go on. What ends all of them is raised: StoreError, StoppedBySignal (their checkpoints are written),
+    KeyboardInterrupt.
     """
     active = list(loops)
+
+    def failed(loop: Loop, error: Exception) -> None:
+        active.remove(loop)
+        loop.report()
+        ended(loop, error)
 
     def each(work: Callable[[Loop], None]) -> None:
         for loop in active[:]:
@@ -34,9 +40,14 @@ def drive(
             except (StoreError, StoppedBySignal):
                 raise
             except Exception as error:
-                active.remove(loop)
-                loop.report()
-                ended(loop, error)
+                failed(loop, error)
+
+    def update_all() -> None:
+        try:
+            update()
+        except Exception as error:  # of the algorithm, the compiler or the device
+            for loop in active[:]:
+                failed(loop, error)
 
     def evaluate() -> None:
         try:
@@ -64,7 +75,7 @@ def drive(
             each(Loop.advance)
             if not active:
                 break
-            update()
+            update_all()
             each(Loop.settle)
             now = time.perf_counter()
             if begins:

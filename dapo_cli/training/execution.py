@@ -14,7 +14,10 @@ from dapo_cli.errors import BadInput
 
 COMPILE_FROM = 10_000  # gradient steps; fewer are done before a compiler would have paid for itself
 
-NO_COMPILER = "install g++ and Python's headers (python3-dev)"
+NO_COMPILER = {
+    "cpu": "install g++ and Python's headers (python3-dev)",
+    "cuda": "install gcc, Python's headers (python3-dev) and Triton",
+}
 
 
 @dataclass(frozen=True)
@@ -35,15 +38,16 @@ class Execution:
         """
         settings, hyperparameters = config.settings, config.hyperparameters
         if settings.device == "cuda" and not torch.cuda.is_available():
-            raise BadInput("device cuda is not possible: PyTorch finds no GPU here; use --device cpu")
+            why = "PyTorch finds no GPU here" if torch.version.cuda else "this PyTorch is built for CPUs"
+            raise BadInput(f"device cuda is not possible: {why}; use --device cpu")
         device = settings.device if settings.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
         updates = hyperparameters.gradient_steps(settings.steps) * (group_size or 1)
         compiled = settings.compile == "on" or (settings.compile == "auto" and updates >= COMPILE_FROM)
         remark = None
         if compiled and not compiler_available(torch.device(device)):
             if settings.compile == "on":
-                raise BadInput(f"compile on is not possible: {NO_COMPILER}, or use --compile off")
-            compiled, remark = False, f"training uncompiled, which is slower: {NO_COMPILER}"
+                raise BadInput(f"compile on is not possible: {NO_COMPILER[device]}, or use --compile off")
+            compiled, remark = False, f"training uncompiled, which is slower: {NO_COMPILER[device]}"
         return cls(device, settings.threads, compiled, precision_for(torch.device(device)), group_size), remark
 
     @classmethod

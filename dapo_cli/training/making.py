@@ -59,7 +59,7 @@ def new_row(trainee: Trainee) -> dict[str, Any]:
         "seed": settings.seed,
         "steps": settings.steps,
         "note": trainee.config.note,
-        **provenance.of_process(),
+        **provenance.of_process(trainee.execution.device),
         **trainee.execution.as_dict(),
     }
 

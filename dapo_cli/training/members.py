@@ -85,7 +85,7 @@ def reopened(
     run_id, step, execution = str(run["id"]), loaded.step if loaded else 0, trainee.execution.as_dict()
     runs.set_status(db, run_id, "running")
     recorder = Recorder(db, run_id, resume_from=step)
-    recorder.event("resumed", provenance.command(), step, {**provenance.of_process(), **execution})
+    recorder.event("resumed", provenance.command(), step, {**provenance.of_process(execution["device"]), **execution})
     before = loaded.fingerprint if loaded else provenance.fingerprint_of(run)
     reasons = differences(before, provenance.fingerprint(execution))
     return Member(run_id, trainee, checkpoints, recorder, complaints, loaded, reasons)

@@ -53,8 +53,12 @@ def _git(root: Path, *arguments: str) -> str | None:
     return done.stdout.strip()
 
 
-def processor() -> str:
-    """The processor's name, as the system calls it."""
+def processor(device: str = "cpu") -> str:
+    """The processor's name, as the system calls it; with that of the GPU and CUDA's version if it is the device."""
+    if device == "cuda":
+        import torch
+
+        return f"{processor()} and {torch.cuda.get_device_name()} (CUDA {torch.version.cuda})"
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
@@ -67,8 +71,8 @@ def command() -> str:
     return re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", shlex.join(["dapo", *sys.argv[1:]]))
 
 
-def of_process() -> dict[str, Any]:
-    """Columns of `run` that describe this process and its machine."""
+def of_process(device: str) -> dict[str, Any]:
+    """Columns of `run` that describe this process and its machine; `device` is the one that it trains on."""
     commit, dirty = source()
     return {
         "command": command(),
@@ -77,14 +81,15 @@ def of_process() -> dict[str, Any]:
         "versions": versions(),
         "host": socket.gethostname(),
         "pid": os.getpid(),
-        "processor": processor(),
+        "processor": processor(device),
     }
 
 
 def fingerprint(execution: Mapping[str, Any]) -> dict[str, Any]:
     """What must be unchanged for a resume to be exact: versions, processor, and how the update is executed."""
     found = versions()
-    return {name: found.get(name) for name in DETERMINING} | {"processor": processor()} | dict(execution)
+    same = {name: found.get(name) for name in DETERMINING} | {"processor": processor(execution["device"])}
+    return same | dict(execution)
 
 
 def fingerprint_of(run: Mapping[str, Any]) -> dict[str, Any]:

@@ -86,7 +86,7 @@ def claimed(location: str, run_id: str, worker_id: str, modules: Sequence[str] =
         db = stack.enter_context(Database.write(location))
         lock(stack, db, run_id)
         _check_claim(db, run_id, worker_id)
-        made = provenance.of_process()
+        made = provenance.of_process(execution.device)
         del made["command"]  # it stays the sweep's
         queue.start_over(db, run_id)  # what came of an attempt without a checkpoint, perhaps on another machine
         runs.set_status(db, run_id, "running", **made, **execution.as_dict())

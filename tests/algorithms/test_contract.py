@@ -121,6 +121,18 @@ def test_step_functions_are_pure(algorithm: Algorithm) -> None:
     assert changed(before, snapshot(made)) == set()
 
 
+def test_the_state_of_another_kind_of_device_is_taken_up(algorithm: Algorithm) -> None:
+    """Its generator's state, here one of CUDA's in size, is of no use; everything else is."""
+    made, other = learner(algorithm), learner(algorithm, seed=5)
+    for _ in range(13):
+        made.update()
+    other.restore(made.tensors() | {"update_generator": torch.zeros(16, dtype=torch.uint8)}, made.counters())
+    after = snapshot(other)
+    assert changed(snapshot(made), after) == set()
+    other.update()
+    assert changed(after, snapshot(other))
+
+
 def test_state_survives_a_round_trip(algorithm: Algorithm) -> None:
     made, other = learner(algorithm), learner(algorithm, seed=5)
     for _ in range(13):

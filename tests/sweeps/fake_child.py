@@ -29,6 +29,8 @@ def main(run_id: str) -> int:
         return complain("dapo: run x has a setting 'y' that sac lacks: use the dapo that made it", 2)
     if what == "locked":
         return complain("dapo: the disk is full", 75)
+    if what == "gpu":
+        connection.execute("UPDATE run SET note = ? WHERE id = ?", (os.environ["CUDA_VISIBLE_DEVICES"], run_id))
     if what == "long":
         signal.signal(signal.SIGTERM, stop)
     if what == "hanging":
@@ -40,6 +42,8 @@ def main(run_id: str) -> int:
         os.kill(os.getpid(), signal.SIGKILL)
     if what in ("long", "hanging"):
         time.sleep(600)
+    if what == "gpu":
+        time.sleep(0.5)  # beside the others
     become("diverged" if what == "diverged" else "completed", 9)
     return 0
 

@@ -196,6 +196,14 @@ def test_a_database_that_is_out_of_reach_for_a_while_is_waited_for(database, mon
     assert screen.warnings == ["the server is gone; trying again"]
 
 
+def test_runs_side_by_side_have_a_gpu_each(database, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,MIG-a,5")
+    ids = ask(database, *["gpu"] * 5)
+    assert supervisor.work(database.location, Order(jobs=3), Heard()) == {"completed": 5}
+    used = [runs.get(database, run_id)["note"] for run_id in ids]
+    assert set(used[:3]) == {"3", "MIG-a", "5"} >= set(used[3:])
+
+
 def test_an_unknown_sweep_is_refused_before_a_worker_is_recorded(database):
     with pytest.raises(SweepNotFound):
         work(database, sweep="nix")

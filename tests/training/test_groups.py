@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from short_runs import OPTIONS, TINY, interrupt_at, record, rows, status, train
 
+from algorithms._seed_group import SeedGroup
 from dapo_cli import config
 from dapo_cli.errors import BadInput, Interrupted, RunFailed
 from dapo_cli.training import groups, session
@@ -114,6 +115,16 @@ def test_one_that_fails_does_not_stop_the_others(db: str, tmp_path: Path, monkey
     assert status(other, failed) == "failed"
     assert [record(other, run_id) for run_id in rest] == whole[1:]
     assert {status(other, run_id) for run_id in rest} == {"completed"}
+
+
+def test_an_update_that_raises_fails_every_run_of_the_group(db: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: SeedGroup) -> None:
+        raise RuntimeError("no kernel image")
+
+    monkeypatch.setattr(SeedGroup, "update", broken)
+    with pytest.raises(RunFailed, match=r"no kernel image.*; run .* failed.*no kernel image"):
+        train_group(db)
+    assert rows(db, "SELECT status, count(*) FROM run GROUP BY status") == [("failed", 3)]
 
 
 def _making_fragile(make: Any) -> Any:

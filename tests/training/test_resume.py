@@ -143,7 +143,7 @@ def test_what_differs_from_the_checkpoint_is_said_and_marked(
         interrupt_at(patch, 500)
         with pytest.raises(Interrupted):
             train(db)
-    monkeypatch.setattr(session.provenance, "processor", lambda: "another processor")
+    monkeypatch.setattr(session.provenance, "processor", lambda _: "another processor")
     session.resume(db, only_run(db))
     assert "marked approximate: processor was" in capsys.readouterr().err
     assert rows(db, "SELECT exactness, status FROM run") == [("approximate", "completed")]

@@ -9,8 +9,10 @@ from typing import Any, ClassVar
 import gymnasium
 import numpy as np
 import pytest
+import torch
 from short_runs import only_run, record, rows, status, train
 
+from algorithms._off_policy import OffPolicyLearner
 from dapo_cli.errors import BadInput, DapoError, RunFailed
 from dapo_cli.training import live
 from store import runs
@@ -107,6 +109,22 @@ def test_an_environment_that_raises_fails_the_run(db: str) -> None:
     ((data,),) = rows(db, "SELECT data FROM event WHERE kind = 'traceback'")
     assert "Traceback" in data
     assert rows(db, "SELECT step FROM run") == [(39,)]
+
+
+def test_an_update_that_raises_fails_the_run(db: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An algorithm's own error, or the device's."""
+
+    def update(learner: OffPolicyLearner) -> None:
+        if learner.replay.total == 300:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(OffPolicyLearner, "update", update)
+    with pytest.raises(RunFailed, match="OutOfMemoryError: CUDA out of memory"):
+        train(db)
+    assert status(db, only_run(db)) == "failed"
+    assert rows(db, "SELECT step FROM run") == [(299,)]  # an update belongs to its step
+    ((data,),) = rows(db, "SELECT data FROM event WHERE kind = 'traceback'")
+    assert "Traceback" in data
 
 
 def test_a_screen_that_has_gone_does_not_end_a_run(db: str, monkeypatch: pytest.MonkeyPatch) -> None:
