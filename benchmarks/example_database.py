@@ -1,4 +1,4 @@
-"""Publishes a results database as `runs.db.example`: its runs but those in the queue, without what is the machine's.
+"""Publishes a results database as `runs.db.example`: its runs that have ended, without what is the machine's.
 
     python benchmarks/example_database.py EVIDENCE.db [MORE.db …] [--out runs.db.example]
 
@@ -22,7 +22,7 @@ from store.session import Database
 ROOT = Path(__file__).resolve().parents[1]
 STATEMENTS = """\
 DELETE FROM checkpoint
-DELETE FROM run WHERE status = 'queued'
+DELETE FROM run WHERE status IN ('queued', 'running', 'interrupted')
 DELETE FROM sweep_run WHERE run_id NOT IN (SELECT id FROM run)
 DELETE FROM sweep WHERE id NOT IN (SELECT sweep_id FROM sweep_run)
 DELETE FROM worker
