@@ -82,3 +82,13 @@ def family(record_run) -> dict[str, str]:
     ids["failed"] = record_run("dapo-kl", "Hopper-v4", final=None, status="failed", reason="no space left")
     ids["dead"] = record_run("dapo-kl", "Hopper-v4", final=[3.0], status="running", settings={"beta": 0.5})
     return ids
+
+
+@pytest.fixture
+def seeds(record_run):
+    """Records five seeds of an algorithm with these final returns; returns their ids."""
+
+    def record(algo: str, finals, env: str = "HalfCheetah-v4", first: int = 0, **columns) -> list[str]:
+        return [record_run(algo, env, seed=first + seed, final=[float(x)], **columns) for seed, x in enumerate(finals)]
+
+    return record

@@ -1,4 +1,4 @@
-"""dapo compare, freeze and power, as a user types them."""
+"""dapo compare and freeze, as a user types them."""
 
 from __future__ import annotations
 
@@ -11,16 +11,6 @@ def rows_of(text: str) -> list[str]:
     """The lines under a table's head, blanks squeezed."""
     _, _, *rows = text.splitlines()
     return [" ".join(row.split()) for row in rows]
-
-
-@pytest.fixture
-def seeds(record_run):
-    """Records five seeds of an algorithm with these final returns; returns their ids."""
-
-    def record(algo: str, finals, env: str = "HalfCheetah-v4", first: int = 0, **columns) -> list[str]:
-        return [record_run(algo, env, seed=first + seed, final=[float(x)], **columns) for seed, x in enumerate(finals)]
-
-    return record
 
 
 def test_algorithms_on_environments(dapo, family):
@@ -295,15 +285,3 @@ def test_frozen_selections(dapo, refused, results, seeds):
     assert dapo("freeze", "paper", "--remove").code == 0
     assert "paper" in refused("compare", "--selection", "paper")
     assert refused("freeze", "other", "--where", "seed = 99").startswith("no run to pin")
-
-
-def test_power(dapo, refused, seeds):
-    seeds("sac", [100, 110, 120, 130, 140])
-    seeds("ampo", [60, 80, 100, 110, 120])
-    (row,) = json.loads(dapo("power", "--base", "algo = sac", "--width", "40", "--json").out)
-    assert (row["algo"], row["n"], row["difference"]) == ("ampo", 5, -26.0)
-    assert 10 <= row["seeds"] <= 14  # 1.29 pooled standard deviations
-    assert row["power"] < 0.6
-    assert json.loads(dapo("power", "--base", "algo = sac", "--difference", "5", "--json").out)[0]["seeds"] > 100
-    assert refused("power", "--base", "algo = sac", "--power", "2").startswith("--power: 2 is no probability")
-    assert refused("power", "--base", "algo = sac", "--width", "0").startswith("--width: '0' is no size")

@@ -80,3 +80,9 @@ def run_python() -> Callable[..., str]:
         return subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout
 
     return run
+
+
+@pytest.fixture
+def still(monkeypatch):
+    """The recorder's thread stays asleep, so that only `flush` and `close` write."""
+    monkeypatch.setattr("store.recorder.INTERVAL", 1e6)
