@@ -9,7 +9,7 @@ Derivatives are right to first order; a second derivative of a sparse or Tsallis
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
@@ -77,11 +77,13 @@ class NegativeEntropy:
 
 @dataclass(frozen=True)
 class SquaredL2:
-    """Φ(p) = ½ Σ p²: the Euclidean projection, half the squared distance."""
+    """Φ(p) = ½ Σ p² + `constant`: the Euclidean projection, half the squared distance."""
+
+    constant: float = field(default=0.0, repr=False)  # a regulariser -τ Φ pays it in every step of an episode
 
     def phi(self, p: Tensor) -> Tensor:
-        """Half the squared norm."""
-        return 0.5 * (p * p).sum(-1)
+        """Half the squared norm, and the constant."""
+        return 0.5 * (p * p).sum(-1) + self.constant
 
     def gradient(self, p: Tensor) -> Tensor:
         """p itself."""
@@ -200,8 +202,8 @@ def _newton_steps(n: int) -> int:
 
 
 def mirror_map(q: float) -> MirrorMap:
-    """The Tsallis family by q: 1 is the negative entropy, 2 the squared L2 norm; ValueError unless 0 < q < ∞."""
-    special: dict[float, MirrorMap] = {1.0: NegativeEntropy(), 2.0: SquaredL2()}
+    """The Tsallis family by q: 1 is the negative entropy, 2 ½ Σ p² - ½; ValueError unless 0 < q < ∞."""
+    special: dict[float, MirrorMap] = {1.0: NegativeEntropy(), 2.0: SquaredL2(-0.5)}
     return special.get(float(q)) or Tsallis(float(q))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from variants import FINITE
 from algorithms import dapo_kl, dapo_kl_star, dapo_l2, dapo_tsallis, load, mdpo, sac
 from algorithms._actor_critic import ActorCritic
 from algorithms._finite import Factored
+from algorithms._hyperparameters import coefficients
 from algorithms._mirror_maps import NegativeEntropy, SquaredL2, Tsallis
 from algorithms._policies import Gaussian
 from algorithms._proximal import finite_loss
@@ -190,6 +192,17 @@ def test_tsallis_at_two_is_l2(generator: torch.Generator) -> None:
         for _ in range(2)
     )
     torch.testing.assert_close(dapo_tsallis.overlap(p, b, 2.0), dapo_l2.inner(policy, p, b), rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize(("name", "q"), [("dapo-l2", None), *(("dapo-tsallis", q) for q in (0.7, 1.0, 1.5, 2.0, 2.5))])
+def test_a_uniform_policy_has_what_the_temperature_keeps(name: str, q: float | None) -> None:
+    """Φ of uniform distributions is Φ̄ at their own entropy: another constant in one of the two would drive τ away."""
+    n, choice = FINITE.choices, {} if q is None else {"q": q}
+    model = finite(name, target_entropy=FINITE.action * math.log(n), **choice)
+    uniform = model.policy.of_dual(torch.zeros(1, FINITE.action, n))
+    wanted = load(name).phi_target(model, coefficients(model.config))
+    torch.testing.assert_close(load(name).regulariser(model, uniform, None).squeeze(), wanted)
+    torch.testing.assert_close(model.policy.mirror_map.phi(uniform.prob).sum(), wanted)
 
 
 @pytest.mark.parametrize("q", [1.1, 1.5, 1.9])

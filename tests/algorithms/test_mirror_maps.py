@@ -117,11 +117,11 @@ def test_the_dual_divergence_of_each_map(seed, n, scale):
 @given(seed=SEEDS, n=SIZES, scale=st.sampled_from([1e-3, 0.3, 3.0]))
 @EXAMPLES
 def test_the_tsallis_family_meets_its_members(q, near, seed, n, scale):
-    """Φ up to a constant, ∇Φ up to one, the projection and both divergences."""
+    """Φ, ∇Φ up to a constant, the projection and both divergences."""
     member, Phi, x, y = mirror_map(q), Tsallis(near), dual_vectors(seed, n, scale), dual_vectors(seed + 1, n, scale)
     p, r = torch.softmax(x, -1), torch.softmax(y, -1)
     close = {"rtol": 1e-4, "atol": 1e-5}
-    torch.testing.assert_close(Phi.phi(p) - Phi.phi(r), member.phi(p) - member.phi(r), **close)
+    torch.testing.assert_close(Phi.phi(p), member.phi(p), **close)
     torch.testing.assert_close(Phi.project(y), member.project(y), **close)
     torch.testing.assert_close(Phi.divergence(p, r), member.divergence(p, r), **close)
     torch.testing.assert_close(Phi.dual_divergence(x, y), member.dual_divergence(x, y), **close)
