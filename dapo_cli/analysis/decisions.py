@@ -166,18 +166,19 @@ def _found(
         )
     if groups and not scale.runs:
         return Finding(rules.MISSING, words="no runs of the scale yet")
-    if groups and len(scale.runs) < MIN_DECIDED:
-        return Finding(rules.UNDECIDED, words=f"fewer than {MIN_DECIDED} runs of the scale")
     one = math.fsum(scale.scores[run["id"]] for run in scale.runs) / max(1, len(scale.runs))
     if groups and not one > random[env]:
         return Finding(rules.UNDECIDED, words="the scale's runs learned nothing beyond a random policy")
     known = References(random, {env: one})
-    return rules.decide(
+    found = rules.decide(
         claim.rule,
         {label: [known.normalised(runs.scores[run["id"]], env) for run in own] for label, own in groups.items()},
         [known.normalised(base.scores[run["id"]], env) for run in base.runs],
         claim.margin,
     )
+    if found.verdict != rules.MISSING and len(scale.runs) < MIN_DECIDED:
+        return Finding(rules.UNDECIDED, words=f"fewer than {MIN_DECIDED} runs of the scale")
+    return found
 
 
 def _waiting(error: UnknownField) -> str:

@@ -96,6 +96,17 @@ def test_few_runs_of_the_scale(dapo: Any, claims: Path, runs: None, record_run: 
                 assert (record["n_scale"], record["finding"], record["interim"]) == (many, found, True)
 
 
+def test_what_is_missing_does_not_leave_a_claim_open(dapo: Any, claims: Path, runs: None, record_run: Any) -> None:
+    """One run on Hopper, of the base: no environment that was tried, and the other one decides."""
+    record_run(env="Hopper-v4", final=[1000.0])
+    record_run("dapo-kl", "Hopper-v4", final=[1000.0], settings={"beta": 0.1})
+    half, hopper = json.loads(dapo("decide", str(claims), "--only", "P1", "--json").out)
+    assert (half["verdict"], half["finding"], hopper["finding"]) == ("supported", "holds", "missing")
+    record_run("dapo-kl", "Hopper-v4", seed=1, final=[1000.0], settings={"beta": 0.5})
+    half, hopper = json.loads(dapo("decide", str(claims), "--only", "P1", "--json").out)
+    assert (half["verdict"], hopper["finding"]) == ("undecided at this budget", "undecided")
+
+
 def test_runs_that_diverged_are_told(dapo: Any, claims: Path, runs: None, record_run: Any) -> None:
     record_run("dapo-kl", seed=7, status="diverged", final=None, settings={"beta": 0.5})
     record, *_ = json.loads(dapo("decide", str(claims), "--only", "P1", "--json").out)
