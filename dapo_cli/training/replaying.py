@@ -69,6 +69,6 @@ def compare(trained: Trained, played: list[Played], recorded: list[Played]) -> C
     if not pairs:
         return None
     differences = ((number, then, now) for number, (then, now) in enumerate(pairs) if repr(then) != repr(now))
-    before, now = trained.loaded.fingerprint, provenance.fingerprint({})
+    before, now = trained.loaded.fingerprint, provenance.fingerprint({"device": "cpu"})
     changed = tuple(f"{key} was {before.get(key)}, is {now[key]}" for key in now if before.get(key) != now[key])
     return Comparison(len(pairs), next(differences, None), changed)
