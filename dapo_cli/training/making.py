@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any, NamedTuple
@@ -42,8 +43,10 @@ def make(stack: ExitStack, config: RunConfig, execution: Execution) -> Trainee:
     try:
         build = learner_of(config.algorithm)
         learner = build(config.algorithm, config.hyperparameters, training.spaces, settings.seed, *where)
-    except (RuntimeError, MemoryError, OverflowError) as error:
-        cause = str(error).partition("\n")[0]
+    except (RuntimeError, TypeError, MemoryError, OverflowError) as error:
+        cause = f"{type(error).__name__}: {error}".partition("\n")[0]
+        if not re.search("memory|overflow", cause, re.IGNORECASE):  # PyTorch has no class for it on a CPU
+            raise
         raise BadInput(f"not enough memory: lower buffer_size, hidden_sizes or batch_size ({cause})") from error
     return Trainee(config, (training, evaluation), learner, execution)
 

@@ -14,7 +14,7 @@ from short_runs import only_run, record, rows, status, train
 
 from algorithms._off_policy import OffPolicyLearner
 from dapo_cli.errors import BadInput, DapoError, RunFailed
-from dapo_cli.training import live
+from dapo_cli.training import live, making
 from store import runs
 from store.session import Database
 
@@ -136,9 +136,22 @@ def test_a_screen_that_has_gone_does_not_end_a_run(db: str, monkeypatch: pytest.
     assert status(db, train(db, steps=300)) == "completed"
 
 
-def test_what_cannot_be_allocated_is_bad_input(db: str) -> None:
+@pytest.mark.parametrize(
+    "setting", ["buffer_size=1e15", "buffer_size=100000000000000000000", "hidden_sizes=[4000000000000000000]"]
+)
+def test_what_cannot_be_allocated_is_bad_input(setting: str, db: str) -> None:
     with pytest.raises(BadInput, match="lower buffer_size"):
-        train(db, "buffer_size=1e15")
+        train(db, setting)
+    assert list(Path(db).parent.iterdir()) == []
+
+
+def test_a_learner_that_fails_to_be_made_is_no_lack_of_memory(db: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def mistaken(*_: object) -> None:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    monkeypatch.setattr(making, "learner_of", lambda _: mistaken)
+    with pytest.raises(RuntimeError, match="cannot be multiplied"):
+        train(db)
     assert list(Path(db).parent.iterdir()) == []
 
 
