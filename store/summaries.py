@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import CTE, ColumnElement, ScalarSelect, Select, and_, case, func, select
@@ -72,6 +73,14 @@ def last_metric(db: Database, name: str, where: ColumnElement[bool] | None = Non
     with db.connect() as session:
         rows = session.execute(query if where is None else query.where(where))
         return {id_: join_number(value, kind) for id_, value, kind in rows}
+
+
+def metric_names(db: Database, ids: Iterable[str]) -> set[str]:
+    """The names of the diagnostics that any of these runs recorded."""
+    wanted = set(ids)
+    with db.connect() as session:
+        rows = session.execute(select(Metric.name, Metric.run_id).distinct())
+        return {name for name, run_id in rows if run_id in wanted}
 
 
 def speeds(db: Database, where: ColumnElement[bool] | None = None) -> dict[str, float]:

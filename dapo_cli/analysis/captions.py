@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dapo_cli.analysis.labels import Label
 from dapo_cli.analysis.statistics import CONFIDENCE
 from dapo_cli.analysis.tables import Table
 from dapo_cli.display import steps_text
@@ -79,8 +80,10 @@ def _comparison(table: Table, best: str) -> list[str]:
     pooled = any(len(cell.strata) > 1 for cell in table.cells.values())
     test = "the bootstrap" if pooled else TEST_NAMES[request.statistic]
     if any(cell.best for cell in table.cells.values()):
+        line = "row" if request.rows == ("env",) else "column"
+        among = " among those on the same environments" if len(_environments(table, line)) > 1 else ""
         sentences.append(
-            f"{best}: not distinguishable from the best of the column "
+            f"{best}: not distinguishable from the best of the {line}{among} "
             f"({test}, Holm's correction, 5 %, n ≥ {MIN_DECIDED})."
         )
     if request.base is not None:
@@ -92,6 +95,15 @@ def _comparison(table: Table, best: str) -> list[str]:
             f"of the base{' above a random policy' if request.equivalent.endswith('%') else ''}."
         )
     return sentences
+
+
+def _environments(table: Table, line: str) -> set[tuple[str, ...]]:
+    """The sets of environments that cells of one line have, if a line has several; else those of one line."""
+    lines: dict[Label, set[tuple[str, ...]]] = {}
+    for (row, col), cell in table.cells.items():
+        if cell.runs:
+            lines.setdefault(row if line == "row" else col, set()).add(tuple(cell.strata))
+    return max(lines.values(), key=len, default=set())
 
 
 def _listed(values: object) -> str:

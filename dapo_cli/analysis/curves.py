@@ -141,7 +141,7 @@ def collect(
     if not chosen.runs:
         reasons = "".join(f" ({note})" for note in chosen.notes())
         raise BadInput(f"no run to draw{reasons}: see what there is with dapo runs")
-    chosen.check_keys("--by", keys)
+    chosen.check_keys(keys)
     measure = Measure(FINAL if quantity == series.RETURN else "final-train")
     remarks = comparability.check(chosen.runs, measure, keys, allow={"steps", *allow}, strict=strict)
     groups = labels.group(chosen.runs, keys)

@@ -172,7 +172,12 @@ def _found(
     known = References(random, {env: one})
     found = rules.decide(
         claim.rule,
-        {label: [known.normalised(runs.scores[run["id"]], env) for run in own] for label, own in groups.items()},
+        {
+            (", ".join(map(labels.label_text, claim.over, label)),): [
+                known.normalised(runs.scores[run["id"]], env) for run in own
+            ]
+            for label, own in groups.items()
+        },
         [known.normalised(base.scores[run["id"]], env) for run in base.runs],
         claim.margin,
     )

@@ -95,10 +95,13 @@ def parse(text: str) -> Measure:
 def scores(database: Database, runs: list[Record], measure: Measure) -> dict[str, float]:
     """The score of each run that has one, by id: NaN where it rests on a return that is, inf where R is not reached.
 
-    A run that diverged has the score of what it recorded before.
+    A run that diverged has the score of what it recorded before. Raises BadInput for a diagnostic that no run has.
     """
     ids = [run["id"] for run in runs]
     found = _KINDS[measure.name].scores(database, Run.id.in_(ids) if len(ids) <= MANY else None, measure)
+    if measure.name == LAST and ids and not found.keys() & set(ids):
+        remedy = did_you_mean(measure.metric, summaries.metric_names(database, ids))
+        raise BadInput(f"--measure: no run recorded '{measure.metric}': {remedy}")
     return {id_: found[id_] for id_ in ids if id_ in found}
 
 

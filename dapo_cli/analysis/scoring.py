@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dapo_cli.analysis import ablation, measures
 from dapo_cli.analysis.measures import Measure
@@ -103,8 +103,8 @@ def score(
 
 def arrange(database: Database, chosen: Selection, request: Request) -> ablation.Arrangement:
     """The ablation that a request with `vary` asks for."""
-    chosen.check_keys("--vary", request.vary)
-    base = {run["id"] for run in matching(database, Choice(where=request.base))}
+    chosen.check_keys(request.vary)
+    base = _of_base(database, request)
     ids = [run["id"] for run in chosen.runs]
     origins = settings.origins(database, ids, request.vary)
     names = {name for run in chosen.runs for name in run["settings"]}
@@ -115,11 +115,13 @@ def base_row(database: Database, request: Request, cells: Mapping[tuple[Label, L
     """The row whose runs `--base` matches; raises BadInput where that is not one row."""
     if request.base is None:
         return None
-    base = {run["id"] for run in matching(database, Choice(where=request.base))}
+    base = _of_base(database, request)
     inside: dict[Label, bool] = {}
     for (row, _), cell in cells.items():
         if cell.runs:
             inside[row] = inside.get(row, True) and all(run["id"] in base for run in cell.runs)
+    if not inside:
+        return None
     rows = [row for row, whole in inside.items() if whole]
     if len(rows) != 1:
         what = f"{len(rows)} rows" if rows else "no whole row"
@@ -128,6 +130,14 @@ def base_row(database: Database, request: Request, cells: Mapping[tuple[Label, L
             f"or name with --vary what changes"
         )
     return rows[0]
+
+
+def _of_base(database: Database, request: Request) -> set[str]:
+    """The runs that `--base` matches."""
+    try:
+        return {run["id"] for run in matching(database, Choice(where=request.base))}
+    except BadInput as error:
+        raise BadInput(str(error).replace("--where:", "--base:", 1)) from error
 
 
 def _with_reference(
@@ -150,7 +160,19 @@ def _with_reference(
             raise BadInput(
                 f"--normalise: nobody told the return {what} on {missing[0]}: name it in a file, --references FILE.toml"
             )
+    for env in sorted(envs):
+        if known[env] <= references.random[env]:
+            raise BadInput(
+                f"--normalise: on {env} what stands for 1 ({number_text(known[env])}) is not above a random policy "
+                f"({number_text(references.random[env])}), so that scores have no scale: leave it out with --where, "
+                f"or name another reference"
+            )
     return References(references.random, known)
 
 
-_WITHOUT: Mapping[str, Any] = {"final-train": "an episode", "speed": "a time", measures.LAST: "that diagnostic"}
+_WITHOUT: Mapping[str, str] = {
+    "final-sampled": "an evaluation with sampled actions",
+    "final-train": "an episode",
+    "speed": "a time",
+    measures.LAST: "that diagnostic",
+}

@@ -70,13 +70,13 @@ class Selection:
         total = counts.total()
         return [f"{total} {'run' if total == 1 else 'runs'} left out: {count_text(counts)}"]
 
-    def check_keys(self, option: str, keys: Iterable[str]) -> None:
+    def check_keys(self, keys: Iterable[str]) -> None:
         """Raise BadInput for a key that no run has."""
         known = {"tag"}.union(*self.runs, *self.left_out)
         known -= {"tags", "settings"}
         for key in keys:
             if (self.runs or self.left_out) and key not in known:
-                raise BadInput(f"{option}: no run has a key '{key}': {did_you_mean(key, known)}")
+                raise BadInput(f"no run has a key '{key}': {did_you_mean(key, known)}")
 
     def without(self, reasons: Mapping[str, str]) -> Selection:
         """The same with these runs left out, too: run id -> reason."""

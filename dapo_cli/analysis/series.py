@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sqlalchemy import select
 
 from dapo_cli.errors import BadInput, did_you_mean
-from store import frames
-from store.models import Metric
+from store import frames, summaries
 
 if TYPE_CHECKING:
     from store.session import Database
@@ -47,7 +45,8 @@ def read(database: Database, ids: Sequence[str], quantity: str) -> dict[str, Ser
         return _by_run(frames.episodes(database, ids).rename(columns={"return": "value"}))
     series = _by_run(frames.metrics(database, ids, [quantity]))
     if not series and ids:
-        raise BadInput(f"--y: no run recorded '{quantity}': {did_you_mean(quantity, _quantities(database, ids))}")
+        known = [RETURN, TRAIN_RETURN, *summaries.metric_names(database, ids)]
+        raise BadInput(f"--y: no run recorded '{quantity}': {did_you_mean(quantity, known)}")
     return series
 
 
@@ -112,11 +111,3 @@ def _by_run(frame: pd.DataFrame) -> dict[str, Series]:
         str(run_id): Series(rows["step"].to_numpy(np.int64), rows["value"].to_numpy(np.float64))
         for run_id, rows in ordered.groupby("run_id")
     }
-
-
-def _quantities(database: Database, ids: Sequence[str]) -> list[str]:
-    """What `read` takes for these runs."""
-    with database.connect() as session:
-        rows = session.execute(select(Metric.name, Metric.run_id).distinct())
-        wanted = set(ids)
-        return [RETURN, TRAIN_RETURN, *{name for name, run_id in rows if run_id in wanted}]

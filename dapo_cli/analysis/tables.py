@@ -10,7 +10,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from dapo_cli.analysis import comparability, labels, references, scoring
-from dapo_cli.analysis.claims import claimed
+from dapo_cli.analysis.claims import claimed, without_scale
 from dapo_cli.analysis.labels import Label
 from dapo_cli.analysis.requests import Request
 from dapo_cli.analysis.selection import Record, Selection, count_text, select
@@ -28,7 +28,8 @@ class Cell:
 
     `difference` is from the base's cell in the same column, `p` is adjusted by Holm over the column, of the test
     against the base, or, without one, against the best; NaN where nothing was tested. `best`: not distinguishable from
-    the best of the column. `marks`: the numbers of the table's footnotes, from 0.
+    the best of its rivals, the cells of the column on the same environments. `marks`: the numbers of the table's
+    footnotes, from 0.
     """
 
     estimate: Estimate
@@ -99,7 +100,7 @@ class Table:
 def build(database: Database, request: Request) -> Table:
     """Select, score, group and compare the runs; raises BadInput for what cannot be, and StoreError."""
     chosen = select(database, request.choice)
-    chosen.check_keys("--base" if request.vary else "--rows and --cols", (*request.rows, *request.cols))
+    chosen.check_keys((*request.rows, *request.cols))
     scored = scoring.score(database, chosen, request.measure, references.read(request.references), request.normalise)
     chosen = scored.selection
     arranged = None
@@ -122,9 +123,12 @@ def build(database: Database, request: Request) -> Table:
     _refuse_pooled_environments(groups.values(), request)
     footnotes: dict[str, int] = {}
     cells: dict[tuple[Label, Label], Cell] = {}
+    envs = {run["env"] for run in runs}
     for label in {**groups, **missing}:
         cell = _cell(groups.get(label, []), missing.get(label, []), scored, request)
         texts = [*scored.remarks(cell), *_remarks_of(cell, remarks.of_runs, chosen)]
+        if cell.runs and "env" not in keys and len(cell.strata) < len(envs):
+            texts.append(f"runs on {len(cell.strata)} of the {len(envs)} environments")
         marks = tuple(dict.fromkeys(footnotes.setdefault(text, len(footnotes)) for text in texts))
         cells[label[: len(rows)], label[len(rows) :]] = replace(cell, marks=marks)
     row_labels = sorted({row for row, _ in cells}, key=labels.label_order)
@@ -143,6 +147,7 @@ def build(database: Database, request: Request) -> Table:
             *labels.sharing_notes(_by_environment(groups.values()), "cell"),
             *remarks.general,
             *scored.notes,
+            *without_scale(cells, request, base, scored.references.random, request.equivalent),
             *chosen.notes(),
         ),
         symbols=scored.symbols,

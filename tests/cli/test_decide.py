@@ -63,7 +63,7 @@ def test_claims_are_decided_by_the_runs(dapo: Any, claims: Path, runs: None) -> 
     ]
     random = -280.0  # about what a random policy returns
     assert records[0]["value"] == pytest.approx(10 / (1002 - random), rel=0.02)
-    assert records[2]["words"].startswith("0.5 over 0.1, p = ")
+    assert records[2]["words"].startswith("beta = 0.5 over beta = 0.1, p = ")
     text = dapo("decide", str(claims), "--only", "P4")
     assert "supported" in text.out
     assert "P1" not in text.out
