@@ -248,7 +248,7 @@ def _run(argv: Sequence[str] | None) -> int:
     except (DapoError, StoreError) as error:
         return _fail(str(error), getattr(error, "exit_code", 2))
     except typer.TyperException as error:
-        message = error.format_message().rstrip(".")
+        message = error.format_message().rstrip(".").replace(": Value error, ", ": ", 1)  # pydantic's words
         context = getattr(error, "ctx", None)
         hint = f" (see {context.command_path} --help)" if context else ""
         return _fail(message[:1].lower() + message[1:] + hint, 2)

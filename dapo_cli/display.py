@@ -27,12 +27,17 @@ def progress_text(step: int, steps: int) -> str:
 
 
 def number_text(value: float | None, scale: float | None = None) -> str:
-    """A number with about four significant digits, of `scale` where it is given; "–" where there is none."""
+    """A number with about four significant digits, of `scale` where it is given; "–" where there is none.
+
+    Of a size below 1e-4 it is `1.23e-09`: digits after the point would all be 0.
+    """
     if value is None:
         return "–"
     if not math.isfinite(value):
         return str(value)
     size = abs(value if scale is None else scale)
+    if 0 < size < 1e-4:
+        return f"{value:.2e}" if value else "0"
     text = f"{value:.{0 if size >= 1000 else 1 if size >= 100 else 2 if size >= 1 else 4}f}"
     return text.removeprefix("-") if float(text) == 0 else text
 

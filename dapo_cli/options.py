@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -102,6 +103,12 @@ def keys(option: str, text: str) -> list[str]:
     return names
 
 
+def refuse_both(run_ids: list[str] | None, where: str | None) -> None:
+    """Raise BadInput where runs are named and a filter is given: whether both or either is meant, nobody knows."""
+    if run_ids and where:
+        raise BadInput("name runs or a filter with --where, not both")
+
+
 def choice(
     where: str | None, tags: list[str] | None, sweep: str | None, frozen: str | None, tuning: bool, unfinished: bool
 ) -> Choice:
@@ -120,12 +127,21 @@ def statistic(text: str) -> str:
     return text
 
 
-def whole_number(text: str) -> int:
-    """`20000`, `1e6` or `1_000_000` as an integer."""
-    try:
-        number = float(text)
-        if number != int(number):
-            raise ValueError
-    except (ValueError, OverflowError) as error:
-        raise typer.BadParameter(f"'{text}' is not a whole number; write it as 20000 or 2e4") from error
-    return int(text) if text.lstrip("+-").isdigit() else int(number)
+def _whole_number(advice: str) -> Callable[[str], int]:
+    """A parser of `20000`, `1e6` or `1_000_000` as an integer, whose refusal ends with this advice."""
+
+    def parse(text: str) -> int:
+        try:
+            number = float(text)
+            if number != int(number):
+                raise ValueError
+        except (ValueError, OverflowError) as error:
+            raise typer.BadParameter(f"'{text}' is not a whole number; {advice}") from error
+        return int(text) if text.lstrip("+-").isdigit() else int(number)
+
+    return parse
+
+
+whole_number = _whole_number("write it as 20000 or 2e4")
+seed_number = _whole_number("write one such as 0")
+count_number = _whole_number("write one such as 4")

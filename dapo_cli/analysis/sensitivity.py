@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dapo_cli.analysis import labels, tables
+from dapo_cli.analysis import labels, tables, wording
 from dapo_cli.analysis.labels import Key, Label, key_text
 from dapo_cli.analysis.requests import Request
 from dapo_cli.analysis.tables import Cell, Table
@@ -19,11 +19,21 @@ if TYPE_CHECKING:
 
 
 class Point(NamedTuple):
-    """One value of the hyperparameter; `default`: whether all of its runs have it by default."""
+    """One value of the hyperparameter, `cell` at `place` of the table, and what is to be said of it.
+
+    `default`: whether all of its runs have the value by default.
+    """
 
     x: float
     cell: Cell
     default: bool
+    remarks: tuple[str, ...]
+    place: tuple[Label, Label]
+
+    @property
+    def drawn(self) -> bool:
+        """Whether it has a place in a figure."""
+        return math.isfinite(self.cell.estimate.value)
 
 
 class Line(NamedTuple):
@@ -36,7 +46,7 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """`keys` are those of the labels; `notes` say what is not drawn."""
+    """`keys` are those of the labels; `notes` say what is not drawn. The table's footnotes are those of what is."""
 
     table: Table
     x: str
@@ -58,7 +68,7 @@ class Sensitivity:
                 self.x: point.x,
                 **point.cell.estimate._asdict(),
                 "default": point.default,
-                "notes": [self.table.footnotes[mark] for mark in point.cell.marks],
+                "notes": list(point.remarks),
             }
             for line in self.lines
             for point in line.points
@@ -90,15 +100,20 @@ def collect(database: Database, request: Request, x: str) -> Sensitivity:
         if isinstance(row[-1], str | bool):
             raise BadInput(f"--x: {x} is no number ('{key_text(row[-1])}'): name a numeric hyperparameter")
         default = all(origins[run["id"]].get(x) == "default" for run in cell.runs)
-        drawn.setdefault((env, row[:-1]), []).append(Point(float(row[-1]), cell, default))
+        remarks = tuple(table.footnotes[mark] for mark in cell.marks)
+        drawn.setdefault((env, row[:-1]), []).append(Point(float(row[-1]), cell, default, remarks, (row, (env,))))
     if not drawn:
         raise BadInput(f"--x: no run that counts has a value of {x}: choose others with --where")
     lines = [Line(env, label, sorted(points, key=lambda point: point.x)) for (env, label), points in drawn.items()]
     lines.sort(key=lambda line: labels.label_order((line.env, *line.label)))
     notes = [f"{without} {'run has' if without == 1 else 'runs have'} no {x}"] if without else []
-    estimates = [point.cell.estimate for line in lines for point in line.points]
-    if broken := sum(not math.isfinite(estimate.value) for estimate in estimates):
-        notes.append(f"{broken} of {len(estimates)} points not drawn, as the value is not finite")
+    points = [point for line in lines for point in line.points]
+    if broken := sum(not point.drawn for point in points):
+        notes.append(f"{broken} of {len(points)} points not drawn, as the value is not finite")
+    table = wording.lettered(table, [point.place for point in points if point.drawn])
+    lines = [
+        line._replace(points=[point._replace(cell=table.cells[point.place]) for point in line.points]) for line in lines
+    ]
     return Sensitivity(table, x, request.rows[:-1], lines, notes)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -192,10 +192,4 @@ def _lettered(table: Table) -> Table:
     labels = {at: (row, col) for at, row, col in positions(table)}
     if table.base is not None:
         places.sort(key=lambda at: (at[1], at[0]))
-    order = list(dict.fromkeys(mark for at in places for mark in table.cells[labels[at]].marks))
-    number = {mark: index for index, mark in enumerate(order)}
-    cells = {
-        label: replace(cell, marks=tuple(sorted(number[mark] for mark in cell.marks)))
-        for label, cell in table.cells.items()
-    }
-    return replace(table, cells=cells, footnotes=tuple(table.footnotes[mark] for mark in order))
+    return wording.lettered(table, [labels[at] for at in places])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 
-from dapo_cli.analysis.labels import label_text
+from dapo_cli.analysis.labels import Label, label_text
 from dapo_cli.analysis.statistics import Estimate
 from dapo_cli.analysis.tables import Cell, Table
 from dapo_cli.display import number_text, steps_text
@@ -55,12 +56,23 @@ def p_text(p: float) -> str:
 
 def mark_text(cell: Cell) -> str:
     """The letters of the cell's footnotes: `a, b`."""
-    return ", ".join(letter(mark) for mark in cell.marks)
+    return ", ".join(map(letter, sorted(cell.marks)))
 
 
 def letter(mark: int) -> str:
     """a to z, then aa, ab, …"""
     return letter(mark // 26 - 1) + letter(mark % 26) if mark >= 26 else chr(ord("a") + mark)
+
+
+def lettered(table: Table, places: Iterable[tuple[Label, Label]]) -> Table:
+    """The same with the footnotes of the cells at these places only, in the order in which they are met there."""
+    order = list(dict.fromkeys(mark for place in places for mark in table.cells[place].marks))
+    number = {mark: index for index, mark in enumerate(order)}
+    cells = {
+        label: replace(cell, marks=tuple(sorted(number[mark] for mark in cell.marks if mark in number)))
+        for label, cell in table.cells.items()
+    }
+    return replace(table, cells=cells, footnotes=tuple(table.footnotes[mark] for mark in order))
 
 
 def footnotes(table: Table) -> list[str]:

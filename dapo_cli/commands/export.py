@@ -44,8 +44,7 @@ def export(
     from store.models import Run
     from store.session import Database
 
-    if run_ids and where:
-        raise BadInput("name runs or a filter with --where, not both")
+    options.refuse_both(run_ids, where)
     columns = Run.__table__.c
     with Database.read(database_location(db)) as database:
         chosen = condition(database, where) if where else None

@@ -10,7 +10,7 @@ import typer
 
 from dapo_cli import completion, console
 from dapo_cli.errors import BadInput
-from dapo_cli.options import Db, whole_number
+from dapo_cli.options import Db, seed_number, whole_number
 
 
 class Format(StrEnum):
@@ -49,7 +49,7 @@ def import_(
         typer.Option("--env", metavar="ID", help="Environment.", autocompletion=completion.environments),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option("--seed", metavar="N", parser=whole_number, help="Seed, where no file tells.")
+        int | None, typer.Option("--seed", metavar="N", parser=seed_number, help="Seed, where no file tells.")
     ] = None,
     steps: Annotated[
         int | None,

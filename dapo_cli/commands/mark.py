@@ -45,18 +45,19 @@ def mark(
         raise BadInput("nothing to mark: give --tuning, --reporting, --tag, --untag or --note")
     if not run_ids and not where:
         raise BadInput("which runs? Give their ids (see dapo runs), or --where FILTER")
+    options.refuse_both(run_ids, where)
     if any(not tag.strip() for tag in [*(tags or ()), *(untag or ())]):
         raise BadInput("a tag is a word: --tag paper")
     if both := sorted({*(tags or ())} & {*(untag or ())}):
         raise BadInput(f"--tag and --untag name the same tag '{both[0]}': give one of the two")
     location = database_location(db)
     with Database.read(location) as database:  # bad input must not upgrade anything
-        ids = {runs.resolve(database, prefix) for prefix in run_ids or ()}
         if where:
-            found = runs.listing(database, where=condition(database, where))
-            if not found:
-                raise BadInput("no run matches --where: see what there is with dapo runs")
-            ids |= {run["id"] for run in found}
+            ids = {run["id"] for run in runs.listing(database, where=condition(database, where))}
+        else:
+            ids = {runs.resolve(database, prefix) for prefix in run_ids or ()}
+    if not ids:
+        raise BadInput("no run matches --where: see what there is with dapo runs")
     kind = None if tuning is None else "tuning" if tuning else "train"
     with Database.write(location) as database:
         changed = marks.mark(database, ids, kind=kind, tags=tags or (), untag=untag or (), note=note)

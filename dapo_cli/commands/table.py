@@ -28,6 +28,15 @@ class Format(StrEnum):
     JSON = "json"
 
 
+_BY_ENDING = {
+    ".tex": Format.LATEX,
+    ".csv": Format.CSV,
+    ".md": Format.MARKDOWN,
+    ".html": Format.HTML,
+    ".json": Format.JSON,
+}
+
+
 class Spread(StrEnum):
     """What stands beside a value."""
 
@@ -40,11 +49,20 @@ def table(
     rows: Annotated[str, typer.Option(metavar="KEYS", help="Keys of the rows, separated by commas.")] = "algo",
     cols: Annotated[str, typer.Option(metavar="KEYS", help="Keys of the columns.")] = "env",
     format_: Annotated[
-        Format, typer.Option("--format", metavar="FORMAT", help="latex, csv, markdown, html or json.")
-    ] = Format.MARKDOWN,
+        Format | None,
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            help="latex, csv, markdown, html or json [default: by the ending of --out; printed, markdown].",
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write to a file, and record what is behind every cell.", show_default=False),
+        typer.Option(
+            metavar="FILE",
+            help="Write to a file (.tex, .csv, .md, .html, .json), and record what is behind every cell.",
+            show_default=False,
+        ),
     ] = None,
     spread: Annotated[
         Spread, typer.Option(metavar="SPREAD", help="Beside a value: its 95 % interval, the runs' std, or none.")
@@ -139,8 +157,21 @@ def asked(values: dict[str, Any]) -> tuple[Request, Style]:
         seed=values["seed"],
     )
     return request, Style(
-        str(Format(values["format_"])), str(Spread(values["spread"])), values["digits"], values["hyperparameters"]
+        str(_format(values["format_"], values["out"])),
+        str(Spread(values["spread"])),
+        values["digits"],
+        values["hyperparameters"],
     )
+
+
+def _format(asked: Format | None, out: Path | None) -> Format:
+    """The format that is asked for, or else that of the file's ending; raises BadInput for an unknown ending."""
+    if asked is not None or out is None:
+        return asked or Format.MARKDOWN
+    if (ending := out.suffix.lower()) not in _BY_ENDING:
+        endings = ", ".join(_BY_ENDING)
+        raise BadInput(f"--out: {out} does not say which format: let its name end in {endings}, or add --format")
+    return _BY_ENDING[ending]
 
 
 def from_command(text: str) -> tuple[Request, Style]:

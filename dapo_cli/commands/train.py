@@ -11,7 +11,7 @@ import typer
 
 from dapo_cli import completion, console
 from dapo_cli.errors import BadInput, RunFailed
-from dapo_cli.options import Db, Json, whole_number
+from dapo_cli.options import Db, Json, count_number, seed_number, whole_number
 
 if TYPE_CHECKING:
     from dapo_cli.config import RunConfig
@@ -29,7 +29,7 @@ def train(
         typer.Option("--env", metavar="ENV", help="Gymnasium environment.", autocompletion=completion.environments),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option("--seed", metavar="N", parser=whole_number, help="Seed of the run [default: 0].")
+        int | None, typer.Option("--seed", metavar="N", parser=seed_number, help="Seed of the run [default: 0].")
     ] = None,
     seeds: Annotated[
         str | None,
@@ -98,7 +98,7 @@ def train(
         ),
     ] = None,
     threads: Annotated[
-        int | None, typer.Option("--threads", metavar="N", parser=whole_number, help="CPU threads [default: 1].")
+        int | None, typer.Option("--threads", metavar="N", parser=count_number, help="CPU threads [default: 1].")
     ] = None,
     eval_every: Annotated[
         int | None,
@@ -109,7 +109,7 @@ def train(
     eval_episodes: Annotated[
         int | None,
         typer.Option(
-            "--eval-episodes", metavar="N", parser=whole_number, help="Episodes per evaluation [default: 10]."
+            "--eval-episodes", metavar="N", parser=count_number, help="Episodes per evaluation [default: 10]."
         ),
     ] = None,
     checkpoint_every: Annotated[
@@ -167,6 +167,8 @@ def train(
     else:
         resolved = configuration.resolve(options, assignments or (), config, preset, tags or (), note, tuning=tuning)
     if dry_run:
+        if plan:
+            extension.check(location, plan)
         resolved = session.resolved(resolved)
         settings = resolved.settings
         head = {"algo": settings.algo, "env": settings.env, "seed": settings.seed}

@@ -27,7 +27,7 @@ def row_texts(overall: Overall, *, numbers: bool = True) -> dict[Label, str]:
     several = numbers and len(set(counts.values())) > 1
     texts = {}
     for label, text in words.names(overall.labels, overall.table.rows, overall.table.symbols).items():
-        letters = ", ".join(map(wording.letter, overall.marks[label]))
+        letters = ", ".join(map(wording.letter, sorted(overall.marks[label])))
         more = [f"n = {counts[label]}"] * several + [letters] * bool(letters)
         texts[label] = f"{text} ({'; '.join(more)})" if more else text
     return texts

@@ -106,7 +106,7 @@ def _draw_line(panel: Axes, numbers: Sensitivity, line: Line, look: dict[str, An
     from matplotlib.transforms import ScaledTranslation
 
     place = panel.transData + ScaledTranslation(shift / 72, 0, panel.figure.dpi_scale_trans)
-    drawn = [point for point in line.points if math.isfinite(point.cell.estimate.value)]
+    drawn = [point for point in line.points if point.drawn]
     xs, ys = [point.x for point in drawn], [point.cell.estimate.value for point in drawn]
     panel.plot(xs, ys, transform=place, linewidth=1, zorder=3, **look)
     bars = {"colors": look["color"], "linewidth": 0.9, "transform": place, "zorder": 2.5}

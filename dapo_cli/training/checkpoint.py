@@ -102,9 +102,12 @@ class Checkpoints:
         name = str(final.relative_to(self._folder))
         return {"step": step, "path": name, "size": written, "sha256": _sha256(final / "manifest.json")}
 
-    def load(self, learner: Learner, with_replay: bool = True, forget: bool = False) -> tuple[Loaded | None, list[str]]:
+    def load(
+        self, learner: Learner | None, with_replay: bool = True, forget: bool = False
+    ) -> tuple[Loaded | None, list[str]]:
         """Restores the newest usable checkpoint into the learner, None if the run has none; also what was unusable.
 
+        Without a learner one is usable if its files are whole.
         BadInput if there are some and none is usable. With `forget`, unusable ones are deleted once an older one is
         restored. Without its replay, which a completed run has dropped, the learner's is empty.
         """
@@ -159,7 +162,7 @@ class Checkpoints:
         self._segments.append({"file": file.name, "start": start, "stop": total, "sha256": _sha256(file)})
         return file.stat().st_size
 
-    def _load(self, row: dict[str, Any], learner: Learner, with_replay: bool) -> Loaded:
+    def _load(self, row: dict[str, Any], learner: Learner | None, with_replay: bool) -> Loaded:
         try:
             folder = self._folder / _ours(_CHECKPOINT, row["path"])
             manifest = json.loads(_verified(folder / "manifest.json", row["sha256"]))
@@ -172,13 +175,14 @@ class Checkpoints:
             for file, segment in segments:
                 _verified(file, segment["sha256"])
             tensors = load_file(folder / "tensors.safetensors")
-            learner.restore(tensors, manifest["learner"])
-            for file, segment in segments:
-                learner.replay.write(segment["start"], load_file(file)["rows"])
+            if learner is not None:
+                learner.restore(tensors, manifest["learner"])
+                for file, segment in segments:
+                    learner.replay.write(segment["start"], load_file(file)["rows"])
             loaded = Loaded(manifest["step"], manifest["loop"], tensors, manifest["fingerprint"])
         except (AttributeError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
             raise Unusable(f"it does not fit this dapo's {row['path']}: {' '.join(str(error).split())}") from error
-        if not with_replay:
+        if learner is not None and not with_replay:
             learner.replay.total = 0
         self._segments = listed
         return loaded

@@ -43,6 +43,8 @@ def plan(
     with Database.read(location) as db:
         parent = extendable(db, runs.resolve(db, prefix))
         name = runs.shorten(db)[parent["id"]]
+        if not runs.checkpoints(db, parent["id"]):
+            raise _no_checkpoint(name)
         config = configuration.restore(parent, runs.hyperparameters(db, parent["id"]))
     for other in typed:
         if other not in CHANGEABLE:
@@ -56,6 +58,12 @@ def plan(
         resume = "" if parent["status"] == "completed" else f", or continue it with: dapo resume {name}"
         raise BadInput(f"run {name} goes to step {parent['steps']}: give --steps more than that{resume}")
     return Plan(parent, config)
+
+
+def check(location: str, planned: Plan) -> None:
+    """Raises what training this plan would for the lack of a checkpoint to go on from; reads only."""
+    with Database.read(location) as db:
+        newest(db, extendable(db, planned.parent["id"]))
 
 
 def extendable(db: Database, run_id: str) -> dict[str, Any]:
@@ -78,6 +86,22 @@ def trained_here(db: Database, run_id: str) -> dict[str, Any]:
     return run
 
 
+def newest(
+    db: Database, run: Mapping[str, Any], learner: Learner | None = None
+) -> tuple[Checkpoints, Loaded, list[str], bool]:
+    """The run's last usable checkpoint, restored into the learner if there is one; BadInput if there is none.
+
+    Returns its checkpoints, that one, what was unusable, and whether it has its replay.
+    """
+    kept = {row["name"]: row["value"] for row in runs.hyperparameters(db, run["id"])}
+    replay = run["status"] != "completed" or bool(kept.get("keep_replay"))
+    checkpoints = Checkpoints(db, run["id"])
+    loaded, complaints = checkpoints.load(learner, with_replay=replay)
+    if loaded is None:
+        raise _no_checkpoint(runs.shorten(db)[run["id"]])
+    return checkpoints, loaded, complaints, replay
+
+
 def load(db: Database, run: Mapping[str, Any], learner: Learner) -> tuple[Checkpoints, Loaded, list[str], list[str]]:
     """Restores the learner as the parent's last usable checkpoint has it, and leaves the parent as it is.
 
@@ -85,12 +109,7 @@ def load(db: Database, run: Mapping[str, Any], learner: Learner) -> tuple[Checkp
     that its steps from the start would have given.
     """
     name = runs.shorten(db)[run["id"]]
-    kept = {row["name"]: row["value"] for row in runs.hyperparameters(db, run["id"])}
-    replay = run["status"] != "completed" or bool(kept.get("keep_replay"))
-    checkpoints = Checkpoints(db, run["id"])
-    loaded, complaints = checkpoints.load(learner, with_replay=replay)
-    if loaded is None:
-        raise BadInput(f"run {name} has no checkpoint to go on from: train a new run with --steps instead")
+    checkpoints, loaded, complaints, replay = newest(db, run, learner)
     reasons = []
     if run["exactness"] != "exact":
         reasons.append(f"run {name}, which it extends, is {run['exactness']}")
@@ -123,3 +142,7 @@ def create(
         shutil.rmtree(db.run_folder(row["id"]), ignore_errors=True)
         raise
     return checkpoints
+
+
+def _no_checkpoint(name: str) -> BadInput:
+    return BadInput(f"run {name} has no checkpoint to go on from: train a new run with --steps instead")

@@ -144,6 +144,10 @@ def _resumable(db: Database, run_id: str) -> dict[str, Any]:
     run = extension.trained_here(db, run_id)
     name = runs.shorten(db)[run_id]
     if run["status"] == "completed":
+        try:
+            extension.newest(db, run)
+        except BadInput as error:
+            raise BadInput(f"run {name} is completed: there is nothing to resume, and {error}") from error
         raise BadInput(f"run {name} is completed: to train it further, use: dapo train --from {name} --steps N")
     if run["status"] == "queued":
         raise BadInput(f"run {name} waits in the queue: train what waits there with: dapo worker")

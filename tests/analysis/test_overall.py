@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,10 +13,12 @@ from dapo_cli.analysis.differences import improvement
 from dapo_cli.analysis.measures import parse
 from dapo_cli.analysis.requests import Request
 from dapo_cli.analysis.selection import Choice
+from dapo_cli.analysis.wording import mark_text
 from dapo_cli.errors import BadInput
 from dapo_cli.figures import improvement as improvement_figure
 from dapo_cli.figures import intervals, profiles, style
 from dapo_cli.figures.layout import Paper
+from dapo_cli.figures.rows import row_texts
 
 SCORES = {
     "sac": {"HalfCheetah-v4": [1000.0, 2000.0, 3000.0, 2000.0], "Hopper-v4": [900.0, 1000.0, 1100.0, 1000.0]},
@@ -55,6 +58,18 @@ def test_who_lacks_an_environment_is_said(results, runs):
     plot = intervals.plot(found)
     assert "a: runs on 1 of the 2 environments." in plot.caption
     assert [record["notes"] for record in plot.records if record["algo"] == "new"] == [list(found.table.footnotes)] * 4
+
+
+def test_the_letters_of_a_row_are_in_order(results, runs, record_run):
+    for algo in ("kl", "sac"):
+        record_run(algo, "Hopper-v4", seed=9, status="failed")
+    record_run("sac", "Hopper-v4", seed=8, status="diverged")
+    found = collect(results, choice=Choice(where="env ~ Hopper"))
+    assert found.marks == {("kl",): (0,), ("new",): (), ("sac",): (1, 0)}
+    texts = row_texts(found, numbers=False)
+    assert texts == {("kl",): "kl (a)", ("new",): "new", ("sac",): "sac (a, b)"}
+    cell = next(cell for (row, _), cell in found.table.cells.items() if row == ("sac",))
+    assert mark_text(replace(cell, marks=(2, 0))) == "a, c"
 
 
 def test_returns_on_several_environments_have_no_mean(results, runs):

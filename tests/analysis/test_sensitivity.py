@@ -103,6 +103,28 @@ def test_a_diverged_run_is_marked_at_its_point(results, sweep):
     assert "n = 4, a" in [text.get_text() for text in panel.texts]
 
 
+def test_only_what_is_drawn_has_footnotes_in_the_order_of_the_points(results, sweep, record_run):
+    """A letter for each footnote at a point, from a on; sac, and a point without a value, are not drawn."""
+    record_run(env="Hopper-v4", status="failed")
+    record_run(env="Hopper-v4")
+    sweep(20.0, 1, 0, float("nan"))
+    sweep(2.0, 1, 3, 50.0, status="failed")
+    for status in ("failed", "diverged"):
+        sweep(0.02, 10, 3, 50.0, status=status)
+    sweep(2.0, 10, 3, 50.0, status="diverged")
+    found = collect(results)
+    plot = figure.plot(found)
+    assert [row[-1] for row in plot.rows] == ["", "", "a", "", "a, b", "", "c"]
+    assert " a: 1 failed not counted. b: 1 of 4 runs diverged" in plot.caption
+    assert " d: " not in plot.caption
+    with style.styled():
+        texts = [text.get_text() for text in plot.draw(Paper()).axes[0].texts]
+    assert texts == ["a", "n = 4, a, b", "n = 4, c"]
+    notes = [record["notes"] for record in plot.records]
+    assert notes[2] == ["1 failed not counted"]
+    assert [len(texts) for texts in notes[4:]] == [2, 0, 1]
+
+
 @pytest.mark.parametrize(
     ("x", "message"),
     [

@@ -44,6 +44,8 @@ def test_by_hyperparameters(dapo, family):
 
 def test_nothing_to_compare(dapo, results, record_run):
     assert dapo("compare") == (0, "", "no completed run in runs.db yet\n")
+    assert dapo("compare", "--tag", "first") == (0, "", "no completed run matches\n")
+    assert dapo("power", "--base", "algo = sac") == (0, "", "no completed run matches\n")
     record_run(final=None)
     assert dapo("compare").err.splitlines()[-1] == "1 run left out: 1 completed without an evaluation"
     assert [row["n"] for row in json.loads(dapo("compare", "--json").out)] == [0]
@@ -52,11 +54,13 @@ def test_nothing_to_compare(dapo, results, record_run):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--by", "bta"], "--rows and --cols: no run has a key 'bta': did you mean 'beta'"),
+        (["--by", "bta"], "no run has a key 'bta': did you mean 'beta'"),
         (["--by", "beta,,m"], "--by: 'beta,,m' has an empty or a repeated key"),
         (["--measure", "finl"], "--measure: no measure 'finl': did you mean 'final'"),
         (["--measure", "steps-to"], "--measure: 'steps-to' is none: write steps-to:R"),
         (["--measure", "final:3"], "--measure: 'final:3' is none: write final"),
+        (["--measure", "last:dual_eror"], "--measure: no run recorded 'dual_eror'"),
+        (["--base", "algo = sac and"], "--base: expected the name of a field"),
         (["--measure", "last:"], "--measure: 'last:' is none: write last:NAME"),
         (["--measure", "steps-to:nan"], "--measure: 'nan' is no return"),
         (["--stat", "average"], "--stat: no statistic 'average'"),
@@ -68,7 +72,7 @@ def test_nothing_to_compare(dapo, results, record_run):
         (["--base", "algo = ppo"], "--base: it matches no whole row of the table"),
         (["--vary", "beta"], "--vary: against which base?"),
         (["--base", "algo = sac", "--vary", "env"], "--vary: environments are compared side by side"),
-        (["--base", "algo = sac", "--vary", "bta"], "--vary: no run has a key 'bta'"),
+        (["--base", "algo = sac", "--vary", "bta"], "no run has a key 'bta'"),
         (["--equivalent", "20%"], "--equivalent: to what?"),
         (["--base", "algo = sac", "--equivalent", "much"], "--equivalent: 'much' is no size"),
         (["--selection", "paper"], "no selection 'paper'"),

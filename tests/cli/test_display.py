@@ -40,12 +40,31 @@ def test_progress_is_complete_only_at_the_end():
         (123.45, "123.5"),
         (-12.345, "-12.35"),
         (0.12345, "0.1235"),
+        (0.0001, "0.0001"),
+        (1.2345e-9, "1.23e-09"),
+        (-4e-5, "-4.00e-05"),
+        (0.0, "0.0000"),
         (math.nan, "nan"),
         (-math.inf, "-inf"),
     ],
 )
 def test_numbers(value, text):
     assert display.number_text(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "scale", "text"),
+    [
+        (0.5, 2000.0, "0"),
+        (1e-9, 5.0, "0.00"),
+        (2.5e-10, 1e-9, "2.50e-10"),
+        (0.0, 1e-9, "0"),
+        (5.0, 0.0, "5.0000"),
+        (-1e-9, -0.5, "0.0000"),
+    ],
+)
+def test_numbers_beside_others(value, scale, text):
+    assert display.number_text(value, scale) == text
 
 
 @pytest.mark.parametrize(

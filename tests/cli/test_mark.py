@@ -18,8 +18,9 @@ def kinds(dapo) -> dict[str, str]:
 
 def test_runs_by_id_and_by_filter(dapo, record_run):
     one, two, other = record_run(), record_run(tags=["grid"]), record_run("dapo-kl")
-    outcome = dapo("mark", one[:8], "--where", "tag = grid", "--tuning", "--tag", "seen")
-    assert (outcome.code, outcome.out, outcome.err) == (0, "", "marked 2 runs\n")
+    outcome = dapo("mark", one[:8], "--tuning", "--tag", "seen")
+    assert (outcome.code, outcome.out, outcome.err) == (0, "", "marked 1 run\n")
+    assert dapo("mark", "--where", "tag = grid", "--tuning").err == "marked 1 run\n"
     assert kinds(dapo) == {one: "tuning", two: "tuning", other: "train"}
     assert {row["id"] for row in json.loads(dapo("runs", "--where", "kind = tuning", "--json").out)} == {one, two}
     outcome = dapo("mark", one, two, other, "--reporting")
@@ -41,6 +42,7 @@ def test_what_changed_is_in_the_run_s_history(dapo, record_run):
         ("{run}", "nothing to mark: give --tuning, --reporting, --tag, --untag or --note"),
         ("--tuning", "which runs? Give their ids (see dapo runs), or --where FILTER"),
         ("{run} --tag a --untag a", "--tag and --untag name the same tag 'a': give one of the two"),
+        ("{run} --where algo=sac --tag x", "name runs or a filter with --where, not both"),
         ("{run} --tag=", "a tag is a word: --tag paper"),
         ("--where algo=nothing --tuning", "no run matches --where: see what there is with dapo runs"),
         ("{run} zzz --tuning", "no run 'zzz' in runs.db: list them with: dapo runs --db runs.db"),

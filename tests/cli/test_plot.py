@@ -126,7 +126,7 @@ def test_hostile_names_are_drawn_not_obeyed(dapo, record_run):
         ("--out a.pdf --out no/such/a.pdf", "cannot write no/such/a.pdf"),
         ("--out runs.db/a.pdf", "cannot write runs.db/a.pdf: Not a directory"),
         ("--y retrun", "--y: no run recorded 'retrun': did you mean 'return'"),
-        ("--by bta", "--by: no run has a key 'bta': did you mean 'beta'"),
+        ("--by bta", "no run has a key 'bta': did you mean 'beta'"),
         ("--by beta,,m", "--by: 'beta,,m' has an empty or a repeated key"),
         ("--where seed=9", "no run to draw: see what there is with dapo runs"),
         ("--where status=failed", "no run to draw (1 run left out: 1 failed): see"),

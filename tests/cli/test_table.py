@@ -49,6 +49,25 @@ def test_out_holds_what_is_printed(dapo, family, tmp_path, format_):
     assert {path.name for path in tmp_path.iterdir() if "runs.db" not in path.name} == {"table.txt"}
 
 
+@pytest.mark.parametrize(
+    ("file", "format_"),
+    [
+        ("a.tex", "latex"),
+        ("a.md", "markdown"),
+        ("a.csv", "csv"),
+        ("a.html", "html"),
+        ("a.json", "json"),
+        ("a.TEX", "latex"),
+    ],
+)
+def test_the_ending_of_the_file_is_its_format(dapo, family, file, format_):
+    printed = dapo("table", "--format", format_).out
+    assert dapo("table", "--out", file).code == 0
+    assert Path(file).read_text(encoding="utf-8") == printed
+    assert dapo("table", "--out", file, "--format", "html").code == 0
+    assert Path(file).read_text(encoding="utf-8").endswith("</figure>\n")
+
+
 def test_only_an_export_to_a_file_is_recorded_and_once(dapo, family, results):
     dapo("table")
     assert exports.keys(results) == []
@@ -86,16 +105,18 @@ def test_what_cannot_be_recorded_is_exported_all_the_same(dapo, family, results,
     ("arguments", "message"),
     [
         ("--rows algo --cols algo", "algo is both in --rows and in --cols"),
-        ("--cols bta", "--rows and --cols: no run has a key 'bta': did you mean 'beta'"),
+        ("--cols bta", "no run has a key 'bta': did you mean 'beta'"),
         ("--out no/such/folder.tex", "cannot write no/such/folder.tex: No such file or directory"),
-        ("--out .", "cannot write .: it is a folder or a device"),
-        ("--out /dev/null", "cannot write /dev/null: it is a folder or a device"),
+        ("--format csv --out .", "cannot write .: it is a folder or a device"),
+        ("--format csv --out /dev/null", "cannot write /dev/null: it is a folder or a device"),
+        ("--out a.txt", "--out: a.txt does not say which format: let its name end in .tex, .csv, .md, .html, .json, "),
+        ("--out .", "--out: . does not say which format"),
         ("--where seed=9", "no run to tabulate: see what there is with dapo runs"),
         ("--where status=failed", "no run to tabulate (1 run left out: 1 failed)"),
         ("--measure finl", "--measure: no measure 'finl'"),
         ("--stat avg", "--stat: no statistic 'avg'"),
         ("--selection paper", "no selection 'paper'"),
-        ("--format pdf", "invalid value for '--format'"),
+        ("--format pdf", "invalid value for '--format': 'pdf' is not one of 'latex', 'csv', 'markdown', 'html', "),
         ("--digits 12", "invalid value for '--digits'"),
         ("--vary beta", "--vary: against which base?"),
         ("--hyperparameters --where seed=9", "no run to tabulate"),

@@ -108,6 +108,10 @@ def test_results_are_recorded_only_when_asked_for(dapo, monkeypatch, report, tmp
     assert {run["kind"] for run in listed} == {"theory"}
     assert {run["status"] for run in listed} == {"completed"}
     assert len(listed) == sum(len(record["mirror_maps"]) for record in report["statements"])
+    chosen = ("--db", "theory.db", "--where", "kind = 'theory'", "--json")
+    compared = json.loads(dapo("compare", "--measure", "last:tightest_ratio", *chosen).out)
+    assert sum(row["n"] for row in compared) == len(listed)
+    assert dapo("plot", "--y", "tightest_ratio", *chosen).code == 0
 
 
 def test_sac_is_drawn_and_recorded(dapo, tmp_path):
@@ -122,6 +126,10 @@ def test_sac_is_drawn_and_recorded(dapo, tmp_path):
     }
     assert {run["seed"] for run in listed} == {0, 1}
     assert '"gap"' in dapo("show", listed[0]["id"], "--db", "theory.db", "--json").out
+    chosen = ("--db", "theory.db", "--where", "kind = 'theory'")
+    text = dapo("compare", "--measure", "last:gap", "--by", "beta", *chosen).out
+    assert "0.0000" not in text
+    assert [row["beta"] for row in json.loads(dapo("plot", "--y", "gap", "--by", "beta", *chosen, "--json").out)]
     records = json.loads(dapo("theory", "sac", "--instances", "2", "--json").out)
     assert records[-1]["beta"] == 1
     assert records[-1]["bound_rate"] == pytest.approx(0.9)

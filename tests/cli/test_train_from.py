@@ -86,6 +86,32 @@ def test_a_dry_run_writes_nothing(dapo: Callable[..., Any], trained: Callable[..
     assert (tmp_path / "runs.db").read_bytes() == before
 
 
+def test_without_a_checkpoint_the_dry_run_refuses_as_the_run_does(
+    record_run: Callable[..., str], refused: Callable[..., str]
+) -> None:
+    parent = record_run(env="Pendulum-v1", settings={"hidden_sizes": [16]})
+    typed = ("train", "--from", parent, "--steps", "2000")
+    line = f"run {parent[:6]} has no checkpoint to go on from: train a new run with --steps instead"
+    assert refused(*typed) == line
+    assert refused(*typed, "--dry-run") == line
+    assert refused("resume", parent) == f"run {parent[:6]} is completed: there is nothing to resume, and {line}"
+
+
+def test_a_damaged_checkpoint_is_no_checkpoint_for_the_dry_run_either(
+    trained: Callable[..., str], refused: Callable[..., str], tmp_path: Path
+) -> None:
+    parent = trained()
+    further = f"run {parent[:6]} is completed: to train it further, use: dapo train --from {parent[:6]} --steps N"
+    assert refused("resume", parent) == further
+    for file in tmp_path.glob("runs.db.files/*/checkpoints/*/tensors.safetensors"):
+        file.write_bytes(b"")
+    typed = ("train", "--from", parent, "--steps", "300", "-q")
+    line = refused(*typed)
+    assert "is unusable: tensors.safetensors is damaged" in line
+    assert refused(*typed, "--dry-run") == line
+    assert refused("resume", parent).endswith(f"there is nothing to resume, and {line}")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
