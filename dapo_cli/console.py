@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.table import Table
     from rich.text import Text
 
 Cell = str | tuple[str, str]
@@ -30,8 +31,6 @@ STATUS_STYLES = {
 }
 
 _UNLIMITED_WIDTH = 10_000
-_GAP = 2  # blanks between the columns of a table
-_LEAST = 10  # characters to which a column that wraps is narrowed
 _verbosity = 0
 
 
@@ -136,57 +135,86 @@ def print_table(
     *,
     right: Collection[str] = (),
     whole: Collection[str] = (),
+    keys: Collection[str] = (),
     droppable: Sequence[str] = (),
 ) -> None:
-    """A table on standard output: columns named in `right` are right-aligned, those in `whole` never wrap.
+    """A table on standard output. Columns named in `right` are right-aligned; these and those in `whole` never fold.
 
-    On a terminal that is too narrow the columns in `droppable` go first, in that order; then others wrap. Elsewhere
-    nothing goes, nothing wraps and nothing is coloured.
+    On a terminal that is too narrow the columns in `droppable` go first, in that order, and a notice names them; then
+    texts fold; then there are several tables, each with the columns in `keys`, which name the rows; then every row is a
+    list. Elsewhere nothing goes, nothing folds and nothing is coloured.
     """
-    from rich import box
-    from rich.cells import cell_len
-    from rich.table import Table
+    from dapo_cli import fitting
 
     cells = [[_text(cell) for cell in row] for row in rows]
-    widths = {
-        header: max(map(cell_len, [visible(header), *(row[index].plain for row in cells)]))
-        for index, header in enumerate(headers)
-    }
-    console = out()
-    for header in droppable:
-        if sum(widths.values()) + _GAP * (len(widths) - 1) > console.width:
-            del widths[header]
+    titles = [_text(header) for header in headers]
+
+    def places(names: Iterable[str]) -> list[int]:
+        return [index for name in names for index, header in enumerate(headers) if header == name]
+
+    numbers = places(right)
+    setting = fitting.arrange(
+        [[cell.plain for cell in row] for row in (titles, *cells)],
+        out().width,
+        whole={*numbers, *places(whole)},
+        keys=places(keys),
+        droppable=places(droppable),
+    )
+    for number, columns in enumerate(setting.tables):
+        if number:
+            write("")
+        own = [index for index, _ in columns if headers[index] not in keys]
+        told = [row for row in cells if number == 0 or any(row[index].plain for index in own)]
+        render(_grid([titles, *told], columns, numbers))
+    longest = max(title.cell_len for title in titles)
+    for number, row in enumerate([] if setting.tables else cells):
+        if number:
+            write("")
+        shown = [index for index in range(len(titles)) if index not in setting.dropped and row[index].plain]
+        _print_pairs([(titles[index], row[index]) for index in shown], longest)
+    if setting.dropped:
+        gone = ", ".join(titles[index].plain for index in setting.dropped)
+        info(f"no room for {gone}: a wider terminal shows all columns, and so does a pipe")
+
+
+def _grid(rows: Sequence[Sequence[Text]], columns: Sequence[tuple[int, int]], right: Collection[int]) -> Table:
+    """A Rich table of these columns, each an index and a width; the first row is the header."""
+    from rich import box
+    from rich.table import Table
+
+    from dapo_cli import fitting
+
     table = Table(
         box=box.SIMPLE_HEAD,
         show_edge=False,
         pad_edge=False,
-        padding=(0, _GAP - 1, 0, 0),
+        padding=(0, fitting.GAP - 1, 0, 0),
         header_style="bold",
         border_style="dim",
     )
-    for header, width in widths.items():
-        table.add_column(
-            _text(header),
-            justify="right" if header in right else "left",
-            no_wrap=header in whole,
-            min_width=width if header in whole else min(width, _LEAST),
-            overflow="fold",
-        )
-    for row in cells:
-        table.add_row(*(cell for header, cell in zip(headers, row, strict=True) if header in widths))
-    render(table)
+    header, *body = [[fitting.folded(row[index], width) for index, width in columns] for row in rows]
+    for title, (index, width) in zip(header, columns, strict=True):
+        table.add_column(title, justify="right" if index in right else "left", width=width, overflow="fold")
+    for row in body:
+        table.add_row(*row)
+    return table
 
 
 def print_fields(fields: Mapping[str, Cell], *, indent: int = 2) -> None:
     """Names and values, one pair a line, the values aligned."""
+    _print_pairs([(_text(" " * indent + name), _text(value)) for name, value in fields.items()])
+
+
+def _print_pairs(pairs: Iterable[tuple[Text, Text]], width: int = 0) -> None:
+    """The same; the names as wide as `width` at least."""
     from rich.table import Table
 
     grid = Table.grid(padding=(0, 2))
-    grid.add_column(no_wrap=True, style="dim")
+    grid.add_column(no_wrap=True, style="dim", min_width=width)
     grid.add_column(overflow="fold")
-    for name, value in fields.items():
-        grid.add_row(_text(" " * indent + name), _text(value))
-    render(grid)
+    for name, value in pairs:
+        grid.add_row(name, value)
+    render(grid, at_least=width + 20)
 
 
 def print_heading(text: str) -> None:
@@ -195,9 +223,10 @@ def print_heading(text: str) -> None:
     render(_text((text, "bold")))
 
 
-def render(renderable: RenderableType) -> None:
-    """Any Rich renderable on standard output, without trailing blanks."""
+def render(renderable: RenderableType, *, at_least: int = 0) -> None:
+    """Any Rich renderable on standard output, without trailing blanks; a terminal narrower than `at_least` wraps it."""
     console = out()
+    console.width = max(console.width, at_least)
     with console.capture() as capture:
         console.print(renderable)
     write("\n".join(line.rstrip() for line in capture.get().rstrip("\n").split("\n")))

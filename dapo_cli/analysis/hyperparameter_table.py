@@ -26,9 +26,10 @@ SHARED = "shared"
 
 
 class _Setting(NamedTuple):
-    """One setting of the runs of one column. `values`: run id -> value."""
+    """One setting of the runs of one column. `text` is exact, `shown` with fewer digits; `values`: run id -> value."""
 
     text: str
+    shown: str
     origins: tuple[str, ...]
     values: Mapping[str, Key]
 
@@ -38,7 +39,8 @@ def hyperparameter_sheet(database: Database, table: Table, style: Style) -> Shee
     columns = [_runs_of(table, label) for label in table.row_labels]
     names = sorted({"steps"}.union(*(run["settings"] for runs in columns for run in runs)) - HIDDEN)
     origins = settings.origins(database, [run["id"] for runs in columns for run in runs], names)
-    found = {name: [_setting(name, runs, origins) for runs in columns] for name in names}
+    short = _short(labels_of(run, [name])[0][0] for runs in columns for run in runs for name in names)
+    found = {name: [_setting(name, runs, origins, short) for runs in columns] for name in names}
     shared = [name for name in names if all(one and one.text == _text(found[name]) for one in found[name])]
     changed = [name for name in names if name not in shared]
     rows = [*shared, *changed]
@@ -50,7 +52,7 @@ def hyperparameter_sheet(database: Database, table: Table, style: Style) -> Shee
         for c, one in enumerate([_merged(found[name])] if name in shared else found[name], 1):
             if one is None:
                 continue
-            entries[r, c] = Entry((one.text,), len(one.values), traces.checksum(one.values), spans=name in shared)
+            entries[r, c] = Entry((one.shown,), len(one.values), traces.checksum(one.values), spans=name in shared)
             labels = {"setting": name, "of": SHARED if name in shared else headings[c - 1]}
             runs = {run["id"]: run for runs in columns for run in runs}
             behind[r, c] = {
@@ -61,7 +63,7 @@ def hyperparameter_sheet(database: Database, table: Table, style: Style) -> Shee
                     for id_, value in one.values.items()
                 ],
                 "labels": labels,
-                "shown": one.text,
+                "shown": one.shown,
             }
             told = {"symbol": table.symbols.get(name, ""), "value": one.text, "origins": list(one.origins)}
             records.append({**labels, **told, "checksum": entries[r, c].checksum, "at": (r, c)})
@@ -72,7 +74,7 @@ def hyperparameter_sheet(database: Database, table: Table, style: Style) -> Shee
         command=sheets.command(table, style),
         caption=_caption(used, (entry.texts[0] for entry in entries.values())),
         headings=("symbol", "setting"),
-        over="",
+        over=", ".join(visible(table.symbols.get(key, key)) for key in table.rows) if len(headings) > 1 else "",
         rows=tuple((visible(table.symbols.get(name, "")), visible(name.replace("_", " "))) for name in rows),
         cols=tuple(headings),
         parts=(Part("value", "text", "value"),),
@@ -91,12 +93,25 @@ def _runs_of(table: Table, row: tuple[Key, ...]) -> list[Record]:
     return list({run["id"]: run for cell in cells if cell for run in cell.runs}.values())
 
 
-def _setting(name: str, runs: Sequence[Record], origins: Mapping[str, Mapping[str, str]]) -> _Setting | None:
+def _setting(
+    name: str, runs: Sequence[Record], origins: Mapping[str, Mapping[str, str]], short: Mapping[str, str]
+) -> _Setting | None:
     own = [run for run in runs if name in run["settings"] or name == "steps"]
     if not own:
         return None
     values = {run["id"]: labels_of(run, [name])[0][0] for run in own}
-    of = {id_: _marked(value, origins.get(id_, {}).get(name, "default")) for id_, value in values.items()}
+    used = {id_: origins.get(id_, {}).get(name, "default") for id_ in values}
+
+    def told(texts: Mapping[str, str]) -> str:
+        words = {id_: key_text(value) for id_, value in values.items()}
+        marked = {id_: texts.get(text, text) + MARKS.get(used[id_], "") for id_, text in words.items()}
+        return visible(_summary(own, values, marked))
+
+    return _Setting(told({}), told(short), tuple(sorted(set(used.values()))), values)
+
+
+def _summary(own: Sequence[Record], values: Mapping[str, Key], of: Mapping[str, str]) -> str:
+    """What holds in most environments, then what holds in others. `of`: run id -> value as text."""
     by_env: dict[str, list[str]] = {}
     for run in sorted(own, key=lambda run: (run["env"], label_order((values[run["id"]],)))):
         by_env.setdefault(run["env"], []).append(of[run["id"]])
@@ -106,13 +121,18 @@ def _setting(name: str, runs: Sequence[Record], origins: Mapping[str, Mapping[st
     for env, text in texts.items():
         if text != usual:
             others.setdefault(text, []).append(env)
-    text = "; ".join([usual, *(f"{', '.join(envs)}: {text}" for text, envs in others.items())])
-    used = {origins.get(id_, {}).get(name, "default") for id_ in values}
-    return _Setting(visible(text), tuple(sorted(used)), values)
+    return "; ".join([usual, *(f"{', '.join(envs)}: {text}" for text, envs in others.items())])
 
 
-def _marked(value: Key, origin: str) -> str:
-    return key_text(value) + MARKS.get(origin, "")
+def _short(values: Iterable[Key]) -> dict[str, str]:
+    """Floats as text -> with six digits, where these tell them from every other value of the table."""
+    texts: dict[str, str] = {}
+    for value in values:
+        exact = key_text(value)
+        short = f"{value:.6g}" if isinstance(value, float) else exact
+        texts[exact] = exact if isinstance(value, float) and float(short) == value else short
+    counts = Counter(texts.values())
+    return {exact: short for exact, short in texts.items() if counts[short] == 1}
 
 
 def _text(columns: Sequence[_Setting | None]) -> str | None:
@@ -122,7 +142,8 @@ def _text(columns: Sequence[_Setting | None]) -> str | None:
 def _merged(columns: Sequence[_Setting | None]) -> _Setting | None:
     values = {id_: value for one in columns if one for id_, value in one.values.items()}
     origins = {origin for one in columns if one for origin in one.origins}
-    return _Setting(_text(columns) or "", tuple(sorted(origins)), values)
+    first = columns[0]
+    return first and first._replace(origins=tuple(sorted(origins)), values=values)
 
 
 def _sections(shared: int, changed: int, columns: int) -> dict[int, str]:

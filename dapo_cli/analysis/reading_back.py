@@ -19,7 +19,7 @@ _BLOCK = re.compile(r"dapo table ([0-9a-f]{8}) begins\s*\n(.*?)dapo table \1 end
 _CELL = re.compile(r"cell (\d+)\.(\d+) (\d+) ([0-9a-f]{6}-[0-9a-f]{6}) (.*)")
 _LAYOUT = re.compile(r"layout: (latex|markdown|html) (grid|blocks) (\d+)")
 _MULTICOLUMN = re.compile(r"\\multicolumn\{(\d+)\}\{(?:[^{}]|\{[^{}]*\})*\}\{(.*)\}", re.DOTALL)
-_RULE = re.compile(r"^\s*(\\addlinespace|\\midrule|\\cmidrule(\(lr\))?\{[\d-]+\}|\s)*")
+_RULE = re.compile(r"^\s*(\\addlinespace|\\nopagebreak|\\midrule|\\cmidrule(\(lr\))?\{[\d-]+\}|\s)*")
 
 
 T = TypeVar("T")
@@ -108,6 +108,7 @@ def _html(body: str, labelled: int, blocks: bool) -> tuple[list[list[str]], str]
 def _latex(body: str, labelled: int, blocks: bool) -> tuple[list[list[str]], str]:
     table, _, beside = body.partition(r"\bottomrule")
     heads, _, lines = table.partition(r"\toprule")[2].partition(r"\midrule")
+    lines = lines.partition(r"\endhead")[2] or lines  # a longtable's: the header of its other pages stands before it
     first, *others = _tex_rows(heads)
     spans = [(int(match[1]), match[2]) if (match := _MULTICOLUMN.fullmatch(box)) else (1, box) for box in first]
     rows = [[words for _, words in spans]]
@@ -120,7 +121,8 @@ def _latex(body: str, labelled: int, blocks: bool) -> tuple[list[list[str]], str
             rows.append([section, *boxes] if section else boxes)
         else:
             rows.append([*boxes[:labelled], *_merged(boxes[labelled:], [span for span, _ in spans[labelled:]])])
-    aside = beside.partition(r"\end{tabular}")[2].rstrip("% \n")
+    after = re.search(r"\\end\{(?:tabular|longtable)\}(.*)", beside, re.DOTALL)
+    aside = after[1].rstrip("% \n") if after else ""
     return rows, "\n".join([*(" & ".join(row) for row in others), aside])
 
 

@@ -178,7 +178,7 @@ def _print_one(picture: Picture) -> None:
     console.write(console.visible(f"{picture.name}: {view.line(picture)}"))
     columns, rows = view.table(picture)
     right = ("done", "steps", "return")
-    console.print_table(columns, rows, right=right)
+    console.print_table(columns, rows, right=right, keys=picture.varying)
     for worker in picture.workers:
         console.write(console.visible(view.worker_line(worker)))
 
@@ -195,4 +195,4 @@ def _print_all(pictures: list[Picture]) -> None:
         others = tuple(str(counts.get(state, 0)) for state in ("running", "queued", "failed"))
         left = "–" if not picture.left else duration_text(picture.left)
         rows.append((picture.name, picture.state, *map(str, numbers), *others, left))
-    console.print_table(columns, rows, right=columns[2:], droppable=("left", "queued"))
+    console.print_table(columns, rows, right=columns[2:], keys=("sweep",), droppable=("left", "queued"))

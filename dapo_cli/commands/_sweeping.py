@@ -29,7 +29,7 @@ def print_plan(plan: Plan, location: str, jobs: int, as_json: bool) -> None:
         console.print_json(preview.record(plan, guess, jobs))
         return
     header, rows = preview.table(preview.groups(plan, measured))
-    console.print_table(header, rows, right=("each",))
+    console.print_table(header, rows, right=("each",), keys=header[:-3])
     for line in preview.closing(plan, guess, jobs):
         console.info(line)
 

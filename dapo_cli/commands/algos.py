@@ -53,6 +53,7 @@ def algos(
         ("name", "symbol", "default", "range", "meaning"),
         [(f["name"], f["symbol"] or "", json.dumps(f["default"]).strip('"'), f["range"], f["meaning"]) for f in fields],
         whole=("name", "symbol", "default"),
+        keys=("name",),
     )
 
 

@@ -57,6 +57,7 @@ def compare(
     """
     from dapo_cli.analysis import changes, measures, tables
     from dapo_cli.analysis.requests import Request
+    from dapo_cli.analysis.selection import Choice
     from store.session import Database
 
     keys = ("algo", *(key for key in options.keys("--by", by) if key not in ("algo", "env")))
@@ -86,7 +87,8 @@ def compare(
     elif table.cells:
         _print(table)
     else:
-        console.info("no completed run matches" if where else f"no completed run in {database.location} yet")
+        everything = request.choice == Choice()
+        console.info(f"no completed run in {database.location} yet" if everything else "no completed run matches")
     for note in table.notes:
         console.info(note)
 
@@ -117,9 +119,9 @@ def _print(table: Table) -> None:
         if cell is not None:
             texts = [*map(key_text, (*col, *row)), *(text(cell) for text in columns.values())]
             rows.append([(text, "bold") for text in texts] if cell.best else list(texts))
-    whole = [column for column in columns if column != "notes"]
     right = [column for column in columns if column not in ("notes", "verdict")]
-    console.print_table((*table.cols, *table.rows, *columns), rows, right=right, whole=whole)
+    keys = (*table.cols, *table.rows)
+    console.print_table((*keys, *columns), rows, right=right, whole=("verdict",), keys=keys)
     console.info(captions.caption(table, best="*"))
     for line in wording.footnotes(table):
         console.info(line)

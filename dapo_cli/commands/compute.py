@@ -53,7 +53,8 @@ def compute(
                 for (algo, kind, status), cost in rows_and_total
             ],
             right=("runs", "steps", "core hours", "GPU hours"),
-            whole=("status", "runs", "steps", "core hours", "GPU hours"),
+            whole=("status",),
+            keys=("algo", "for", "status"),
         )
         console.write("\n" + console.visible(account.sentence))
     if not runs:

@@ -64,7 +64,7 @@ def decide(
     elif markdown:
         console.write(f"{_markdown(_rows(found))}\n{MEANING}\n")
     else:
-        console.print_table(COLUMNS, _rows(found), right=["n"], whole=["claim", "n", "found"])
+        console.print_table(COLUMNS, _rows(found), right=["n"], whole=["claim", "found"])
         console.info(MEANING)
 
 

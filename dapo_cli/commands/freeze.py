@@ -81,6 +81,6 @@ def _list(location: str, json: bool) -> None:
             )
             for row in rows
         ]
-        console.print_table(("name", "runs", "missing", "age"), cells, right=("runs", "missing", "age"))
+        console.print_table(("name", "runs", "missing", "age"), cells, right=("runs", "missing", "age"), keys=("name",))
     else:
         console.info("nothing is frozen yet: pin runs with dapo freeze NAME --where …")

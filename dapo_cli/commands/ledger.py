@@ -70,7 +70,7 @@ def ledger(
                 for algo, env, tally in lines
             ],
             right=("configs", "runs", "tuning", "reporting", "steps"),
-            whole=("algo", "env", "configs", "runs", "tuning", "reporting", "steps"),
+            keys=("algo", "env"),
             droppable=("steps",),
         )
         varied = [
@@ -85,7 +85,7 @@ def ledger(
         ]
         if varied:
             console.print_heading("Varied: value (runs)")
-            console.print_table(("algo", "hyperparameter", "symbol", "values"), varied)
+            console.print_table(("algo", "hyperparameter", "symbol", "values"), varied, keys=("algo", "hyperparameter"))
         console.print_heading("In words")
         for entry in book:
             console.write(console.visible(entry.words()))

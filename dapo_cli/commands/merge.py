@@ -39,6 +39,7 @@ def merge(
     else:
         columns = ("added", "updated", "known", "training", "selections", "sweeps", "exports", "conflicts")
         rows = [(o.location, *(str(len(getattr(o, name))) for name in columns)) for o in outcomes]
-        console.print_table(("database", *columns), rows, right=columns, droppable=("exports", "sweeps", "selections"))
+        less = ("exports", "sweeps", "selections")
+        console.print_table(("database", *columns), rows, right=columns, keys=("database",), droppable=less)
     if any(outcome.conflicts for outcome in outcomes):
         raise typer.Exit(1)

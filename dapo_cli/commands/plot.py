@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -162,7 +163,8 @@ def plot(
     if json:
         console.print_json(drawn.records)
     else:
-        console.print_table(drawn.header, drawn.rows, right=drawn.right, whole=drawn.right)
+        names = tuple(takewhile(lambda column: column not in drawn.right, drawn.header))
+        console.print_table(drawn.header, drawn.rows, right=drawn.right, keys=names)
     for path in files:
         console.info(f"wrote {path}")
     for note in drawn.notes if json else [drawn.caption]:

@@ -48,7 +48,7 @@ def power(
     difference from --base with probability --power. The difference is the one observed so far, or --difference. Percent
     are of the base's mean return above a random policy's. A spread estimated from few runs is itself uncertain.
     """
-    from dapo_cli.analysis import measures, tables
+    from dapo_cli.analysis import claims, measures, tables
     from dapo_cli.analysis.requests import Request
     from store.session import Database
 
@@ -74,8 +74,14 @@ def power(
     else:
         _print(table, records, width is not None)
         assumed = "a difference of " + difference if difference else "the difference observed"
-        console.info(f"seeds: on each side, to find {assumed} with probability {wanted:g} (Welch's t test at 5 %)")
-    for note in table.notes:
+        if records:
+            console.info(f"seeds: on each side, to find {assumed} with probability {wanted:g} (Welch's t test at 5 %)")
+    sizes_of_nothing = (
+        note
+        for size in sizes.values()
+        for note in claims.without_scale(table.cells, request, table.base, table.random, size)
+    )
+    for note in (*sizes_of_nothing, *table.notes):
         console.info(note)
 
 
@@ -130,9 +136,9 @@ def _print(table: Table, records: list[dict[str, Any]], width: bool) -> None:
         [*(key_text(record[key]) for key in keys), *(text(record) for text in columns.values())] for record in records
     ]
     if rows:
-        console.print_table((*keys, *columns), rows, right=list(columns), whole=list(columns))
+        console.print_table((*keys, *columns), rows, right=list(columns), keys=keys)
     else:
-        console.info("nothing to separate: only the base is selected")
+        console.info("nothing to separate: only the base is selected" if table.counts else "no completed run matches")
 
 
 def _number(value: float) -> str:

@@ -81,4 +81,6 @@ def _print_summary(waiting: list[dict[str, Any]], names: dict[str, str], done: l
             style = console.STATUS_STYLES.get(row["result"], "yellow")
             plain = [names[row["id"]], row["algo"], row["env"], str(row["seed"]), str(row["steps"])]
             cells.append([*plain, (row["result"], style)])
-        console.print_table(("run", "algo", "env", "seed", "steps", "result"), cells, right=("seed", "steps"))
+        console.print_table(
+            ("run", "algo", "env", "seed", "steps", "result"), cells, right=("seed", "steps"), keys=("run",)
+        )

@@ -61,7 +61,8 @@ def runs(
                 for row in rows
             ],
             right=("seed", "steps", "final", "age"),
-            whole=("id", "seed", "status", "steps", "final", "age"),
+            whole=("id", "status"),
+            keys=("id",),
             droppable=("tags", "age"),
         )
     if not rows:

@@ -104,6 +104,7 @@ def _print_hyperparameters(settings: list[dict[str, Any]]) -> None:
             )
             for row in settings
         ],
+        keys=("name",),
     )
 
 

@@ -103,7 +103,7 @@ def rates(
         for record in records
     ]
     right = ("k = 0", "k = 10", f"k = {computed.ITERATIONS}", "bound")
-    console.print_table(("steps", "line", *right), rows, right=right, whole=right)
+    console.print_table(("steps", "line", *right), rows, right=right, keys=("steps", "line"))
     _closing(files)
 
 
@@ -140,7 +140,7 @@ def sac(out: Out = None, instances: Instances = 10, seed: Seed = 0, db: Db = Non
         for run in runs
     ]
     header = ("β", "factor of an iteration", "of the bound", "error at k = 10")
-    console.print_table(header, rows, right=header, whole=header)
+    console.print_table(header, rows, right=header)
     _closing(files)
 
 
@@ -153,7 +153,7 @@ def _print(report: dict[str, Any]) -> None:
         violations = (str(record["violations"]), "red" if record["violations"] else "")
         rows.append((record["name"], record["title"], str(record["checked"]), violations, *ratios, caught))
     right = ("checked", "violated", "k ≥ 1", "≥ 10", "≥ 50", "control")
-    console.print_table(("", "theorem", *right), rows, right=right, whole=("", *right))
+    console.print_table(("", "theorem", *right), rows, right=right, whole=("",), keys=("",))
     console.write("")
     for record in report["statements"]:
         maps = ", ".join(tally["name"] for tally in record["mirror_maps"])

@@ -143,7 +143,7 @@ def _print_cells(export: str, found: dict[str, Any], json: bool) -> None:
         return
     names = list(dict.fromkeys(name for row in rows for name in row))
     texts = [[str(row.get(name, "–")) for name in names] for row in rows]
-    console.print_table(names, texts, right=("n",), whole=("key",))
+    console.print_table(names, texts, right=("n",), whole=("key",), keys=("key",))
     console.info(f"made by: {found['command']}")
 
 
@@ -185,7 +185,7 @@ def _print(facts: dict[str, Any]) -> None:
     rows += [(run["id"][:8], run["env"], str(run["seed"]), run["status"], "left out", "–") for run in facts["left_out"]]
     counted = "episodes" if facts["measure"].startswith("final") else "rows"
     titles = ("run", "env", "seed", "status", "score", counted)
-    console.print_table(titles, rows, right=("seed", "score", counted), whole=("run", "score"))
+    console.print_table(titles, rows, right=("seed", "score", counted), whole=("run",), keys=("run",))
     console.print_heading("The raw numbers")
     for line in facts["sql"].split("\n"):
         console.write(console.visible(line))

@@ -80,6 +80,29 @@ def record_rows(results, id_, value):
     recorder.close("completed")
 
 
+def test_tables_that_are_larger_than_a_page_compile(results, record_run, tmp_path):
+    for number in range(9):
+        settings = {f"setting_{index}": [index + number / 3] * 4 for index in range(30)}
+        for env in ("Ant-v4", "HalfCheetah-v4"):
+            rows = {**settings, "gamma": 0.99, "bins": number if env == "Ant-v4" else 2}
+            record_run(f"algorithm-{number}", env, final=[100.0 * number], settings=rows)
+    styles = (Style("latex", hyperparameters=True), Style("latex"))
+    texts = [make(results, request, style).text for style in styles for request in (Request(), Request(rows=("bins",)))]
+    head = "\\documentclass{article}\n\\usepackage{booktabs,longtable,siunitx}\n\\begin{document}\n"
+    (tmp_path / "tables.tex").write_text(f"{head}{''.join(texts)}\\end{{document}}\n", encoding="utf-8")
+    for _ in range(2):  # a longtable finds its widths in the second run
+        process = subprocess.run(
+            ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "tables.tex"],
+            cwd=tmp_path,
+            capture_output=True,
+            check=False,
+        )
+    log = process.stdout.decode("utf-8", "replace")
+    assert process.returncode == 0, log[-3000:]
+    assert "Overfull" not in log
+    assert "Float too large" not in log
+
+
 @pytest.mark.parametrize("siunitx", [r"\usepackage{siunitx}", r"\usepackage{siunitx}[=v2]"], ids=["v3", "v2"])
 def test_every_kind_of_table_compiles(tables, tmp_path, siunitx):
     packages = {line for text in tables.values() for line in re.findall(r"\\usepackage\{\w+\}", text.splitlines()[0])}

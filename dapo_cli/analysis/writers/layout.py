@@ -25,7 +25,8 @@ def lines(sheet: Sheet, *, blocks: bool) -> Iterator[Line]:
         for c, heading in enumerate(sheet.cols, 1):
             for r, labels in enumerate(sheet.rows, 1):
                 if (r, c) in sheet.entries:
-                    yield Line(heading if sheet.over else "", labels, [(r, c)])
+                    own = heading if sheet.over else ""
+                    yield Line(sheet.sections.get(1, "") if sheet.entries[r, c].spans else own, labels, [(r, c)])
     else:
         section = ""
         for r, labels in enumerate(sheet.rows, 1):
