@@ -9,6 +9,7 @@ docs/protocol.md says which runs are made, and benchmarks/evidence.py writes doc
 from __future__ import annotations
 
 import argparse
+import re
 import sqlite3
 import subprocess
 import sys
@@ -41,7 +42,9 @@ def publish(sources: list[Path], target: Path) -> None:
         with Database.write(str(aside)) as db, db.transaction() as session:
             for statement in STATEMENTS.splitlines():
                 session.execute(text(statement))
-        connection = sqlite3.connect(aside)
+        connection = sqlite3.connect(aside, isolation_level=None)
+        connection.create_function("without_folders", 1, lambda command: re.sub(r"""(?<=[\s='"])/\S*/""", "", command))
+        connection.execute("UPDATE run SET command = without_folders(command) WHERE command LIKE '%/%'")
         connection.execute("PRAGMA journal_mode = DELETE")
         connection.execute("VACUUM")
         connection.close()
