@@ -45,6 +45,7 @@ def publish(sources: list[Path], target: Path) -> None:
         connection = sqlite3.connect(aside, isolation_level=None)
         connection.create_function("without_folders", 1, lambda command: re.sub(r"""(?<=[\s='"])/\S*/""", "", command))
         connection.execute("UPDATE run SET command = without_folders(command) WHERE command LIKE '%/%'")
+        connection.execute("UPDATE event SET message = without_folders(message) WHERE message LIKE 'dapo %/%'")
         connection.execute("PRAGMA journal_mode = DELETE")
         connection.execute("VACUUM")
         connection.close()
