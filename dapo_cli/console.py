@@ -226,9 +226,11 @@ def print_heading(text: str) -> None:
 def render(renderable: RenderableType, *, at_least: int = 0) -> None:
     """Any Rich renderable on standard output, without trailing blanks; a terminal narrower than `at_least` wraps it."""
     console = out()
-    console.width = max(console.width, at_least)
+    width = console.width
+    console.width = max(width, at_least)
     with console.capture() as capture:
         console.print(renderable)
+    console.width = width  # the next table is for the terminal again
     write("\n".join(line.rstrip() for line in capture.get().rstrip("\n").split("\n")))
 
 
