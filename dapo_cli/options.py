@@ -70,6 +70,14 @@ Vary = Annotated[
     str,
     typer.Option(metavar="KEYS", help="An ablation: what differs from --base in these settings and in nothing else."),
 ]
+PoolOver = Annotated[
+    str,
+    typer.Option(
+        "--pool-over",
+        metavar="KEYS",
+        help="Pool configurations that differ in these settings; else each has a row of its own.",
+    ),
+]
 Equivalent = Annotated[
     str | None,
     typer.Option(metavar="MARGIN", help="Claim equivalence to --base within 20% of its return, or within a number."),

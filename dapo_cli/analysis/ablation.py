@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from dapo_cli.analysis.grouping import differing
 from dapo_cli.analysis.labels import Key, key_text, label_order, labels_of
-from dapo_cli.analysis.selection import Record, differing
+from dapo_cli.analysis.selection import Record
 from dapo_cli.errors import BadInput
 
 BASE = "base"
@@ -32,13 +33,15 @@ def arrange(
     vary: Sequence[str],
     origins: Mapping[str, Mapping[str, str]],
     symbols: Mapping[str, str],
+    pooled: Collection[str] = (),
 ) -> Arrangement:
     """Name the configuration of every run by what it changes in the base of its environment.
 
     `base` are the ids of the runs that `--base` matches, `vary` the settings that may change, `origins` those of the
-    values of these settings: run id -> name -> origin. The base is their one configuration; where they have several,
-    the one at the algorithm's or the preset's own values of what is varied. Raises BadInput where that is none or not
-    one, and where a run differs from it in something else, too: that would be no ablation.
+    values of these settings: run id -> name -> origin, `pooled` settings that differ without a name. The base is their
+    one configuration; where they have several, the one at the algorithm's or the preset's own values of what is varied.
+    Raises BadInput where that is none or not one, and where a run differs from it in something else, too: that would be
+    no ablation.
     """
     names: dict[str, str] = {}
     left_out: dict[str, str] = {}
@@ -46,7 +49,7 @@ def arrange(
     bases: set[str] = set()
     for env in sorted({run["env"] for run in runs}):
         own = [run for run in runs if run["env"] == env]
-        centre = _centre([run for run in own if run["id"] in base], vary, origins, env)
+        centre = _centre([run for run in own if run["id"] in base], vary, origins, env, pooled)
         if centre is None:
             left_out |= {run["id"]: WITHOUT_BASE for run in own}
             continue
@@ -56,7 +59,7 @@ def arrange(
                 left_out[run["id"]] = ANOTHER
                 continue
             changes = [key for key in vary if _value(run, key) != _value(centre, key)]
-            _refuse_more(run, centre, vary)
+            _refuse_more(run, centre, {*vary, *pooled})
             text = ", ".join(change_text(key, _value(centre, key), _value(run, key), symbols) for key in changes)
             name = text or BASE
             names[run["id"]] = f"{BASE} {name}" if name[0] in "−+" else name
@@ -79,7 +82,11 @@ def change_text(key: str, before: Key, after: Key, symbols: Mapping[str, str]) -
 
 
 def _centre(
-    runs: Sequence[Record], vary: Sequence[str], origins: Mapping[str, Mapping[str, str]], env: str
+    runs: Sequence[Record],
+    vary: Sequence[str],
+    origins: Mapping[str, Mapping[str, str]],
+    env: str,
+    pooled: Collection[str],
 ) -> Record | None:
     """A run of the base on this environment."""
     if not runs:
@@ -105,17 +112,17 @@ def _centre(
                 f'let it name one, such as --base "{vary[0]} = {key_text(next(iter(configurations))[0])}"'
             )
         (chosen,) = own
-    if more := differing(chosen) - set(vary):
+    if more := differing(chosen).difference(vary, pooled):
         raise BadInput(
             f"--base: its runs on {env} differ in {', '.join(sorted(more))}, too: add that to --vary or to --base"
         )
     return chosen[0]
 
 
-def _refuse_more(run: Record, centre: Record, vary: Sequence[str]) -> None:
+def _refuse_more(run: Record, centre: Record, vary: Collection[str]) -> None:
     """Raise BadInput where the two differ in what was not varied; what only one algorithm has does not count."""
     both = {*run["settings"], "algo", "steps"} & {*centre["settings"], "algo", "steps"}
-    more = sorted((differing([run, centre]) & both) - set(vary) - {"env"})
+    more = sorted((differing([run, centre]) & both) - set(vary))
     if more:
         told = ", ".join(
             f"{name} ({key_text(_value(run, name))}, not {key_text(_value(centre, name))})" for name in more

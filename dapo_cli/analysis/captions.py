@@ -24,6 +24,7 @@ def caption(table: Table, *, spread: str = "both", best: str = "Bold") -> str:
     `best` is how the best cells are shown.
     """
     sentences = [_what(table, spread)]
+    sentences += pooling(table)
     sentences += scale(table)
     sentences += _comparison(table, best)
     if table.request.choice.frozen:
@@ -58,8 +59,16 @@ def protocol(table: Table) -> str:
     """` (10 episodes; after 30k steps)`."""
     steps, episodes = table.facts.get("steps", []), table.facts.get("episodes", [])
     parts = [f"{_listed(map(str, episodes))} episodes"] if episodes and table.request.measure.evaluates else []
-    parts += [f"budget {_listed(map(steps_text, steps))} steps"] if steps and "steps" not in table.request.keys else []
+    parts += (
+        [f"budget {_listed(map(steps_text, steps))} steps"] if steps and "steps" not in table.rows + table.cols else []
+    )
     return f" ({'; '.join(parts)})" if parts else ""
+
+
+def pooling(table: Table) -> list[str]:
+    """Over which settings the cells are pooled."""
+    text = table.facts.get("pooled")
+    return [f"{text[0].upper()}{text[1:]}."] if text else []
 
 
 def scale(table: Table) -> list[str]:
@@ -80,7 +89,7 @@ def _comparison(table: Table, best: str) -> list[str]:
     pooled = any(len(cell.strata) > 1 for cell in table.cells.values())
     test = "the bootstrap" if pooled else TEST_NAMES[request.statistic]
     if any(cell.best for cell in table.cells.values()):
-        line = "row" if request.rows == ("env",) else "column"
+        line = "row" if table.rows == ("env",) else "column"
         among = " among those on the same environments" if len(_environments(table, line)) > 1 else ""
         sentences.append(
             f"{best}: not distinguishable from the best of the {line}{among} "

@@ -36,7 +36,7 @@ def check(
 ) -> Remarks:
     """What a reader must know of these runs side by side; `keys` are those of the table.
 
-    Raises BadInput for a difference that is refused and not in `allow`, and, with `strict`, for any remark.
+    Raises BadInput for a difference that is refused and not in `allow`; with `strict`, also for one that is.
     """
     allow, keys = set(allow), set(keys)
     for name in allow - REFUSED.keys():
@@ -49,9 +49,6 @@ def check(
             raise BadInput(f"{what}: choose with --where{more}")
         general.append(what)
     of_runs = {run["id"]: remarks for run in runs if (remarks := _remarks(run))}
-    if strict and of_runs:
-        count = Counter(remark for remarks in of_runs.values() for remark in remarks)
-        raise BadInput(f"--strict: {_listed(count)}: choose others with --where")
     return Remarks(of_runs, general)
 
 

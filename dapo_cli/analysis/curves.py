@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dapo_cli.analysis import comparability, labels, series
+from dapo_cli.analysis import comparability, grouping, labels, series
 from dapo_cli.analysis.labels import Key, Label
 from dapo_cli.analysis.measures import FINAL, Measure
 from dapo_cli.analysis.selection import Choice, Record, count_text, select
@@ -42,6 +42,7 @@ class Curve:
     env: Key
     label: Label  # of the keys but env
     series: tuple[Series, ...]
+    seeds: tuple[int, ...]  # of the runs, as are the series
     diverged: tuple[bool, ...]
     band: str
     window: int | None
@@ -112,6 +113,7 @@ def collect(
     *,
     quantity: str = series.RETURN,
     by: Sequence[str] = (),
+    pooled: Sequence[str] = (),
     statistic: str = "mean",
     band: str = CI,
     window: int | None = None,
@@ -120,8 +122,9 @@ def collect(
 ) -> Curves:
     """The curves of the runs of a choice.
 
-    A line is a value of the keys env, algo and `by`. `quantity` is as in `series.read`; `window` (environment steps)
-    averages training returns, by default about a fiftieth of the longest run of a panel, and diagnostics, by default
+    A line is a value of the keys env, algo and `by`, and of what else tells configurations apart but for `pooled` and
+    the budget. `quantity` is as in `series.read`; `window` (environment steps) averages training returns, by default
+    about a fiftieth of the longest run of a panel, and diagnostics, by default
     not at all. `band` is "ci", "std", "minmax" or "none". A run that diverged is drawn as far as it came; budgets may
     differ, as the curves show them. `allow` and `strict` as in `comparability.check`. Raises BadInput where nothing is
     left to draw, and for runs that must not be compared.
@@ -133,7 +136,7 @@ def collect(
     if band == STD and statistic != "mean":
         raise BadInput(f"--band: a standard deviation is about the mean: leave --stat {statistic} out, or draw another")
     keys = [*KEYS, *(key for key in by if key not in KEYS)]
-    chosen = select(database, choice)
+    chosen = grouping.unique(database, select(database, choice))
     recorded = series.read(database, [run["id"] for run in chosen.runs], quantity)
     missing = "an evaluation" if quantity == series.RETURN else quantity
     without = {run["id"]: f"{run['status']} without {missing}" for run in chosen.runs if run["id"] not in recorded}
@@ -141,17 +144,26 @@ def collect(
     if not chosen.runs:
         reasons = "".join(f" ({note})" for note in chosen.notes())
         raise BadInput(f"no run to draw{reasons}: see what there is with dapo runs")
-    chosen.check_keys(keys)
+    chosen.check_keys((*keys, *pooled))
     measure = Measure(FINAL if quantity == series.RETURN else "final-train")
     remarks = comparability.check(chosen.runs, measure, keys, allow={"steps", *allow}, strict=strict)
-    groups = labels.group(chosen.runs, keys)
+    split = grouping.split(chosen.runs, keys, (*pooled, "steps"))
+    keys += split.names
+    groups = split.group(chosen.runs, keys)
     windows = _windows(chosen.runs, quantity, window)
     lines = []
     for label, runs in sorted(groups.items(), key=lambda item: labels.label_order(item[0])):
         window_ = windows.get(label[0])
         own = [_smoothed(recorded[run["id"]], run, window_) for run in runs]
-        diverged = [run["status"] == "diverged" for run in runs]
-        lines.append(line_of(label, own, diverged, statistic=statistic, band=band, window=window_))
+        lines.append(line_of(label, own, runs, statistic=statistic, band=band, window=window_))
+    said = [
+        *_of_runs(chosen.runs, remarks.of_runs),
+        *dict.fromkeys(text for runs in groups.values() for text in grouping.execution_remarks(runs)),
+        *dict.fromkeys(grouping.tuned_remarks(database, groups, keys, pooled).values()),
+    ]
+    if strict and said:
+        raise BadInput(f"--strict: {'; '.join(said)}: choose runs of which nothing must be said, or leave it out")
+    pooling = grouping.pooled_text(chosen.runs, pooled)
     return Curves(
         quantity=quantity,
         statistic=statistic,
@@ -159,8 +171,9 @@ def collect(
         symbols=settings.symbols(database, keys),
         lines=tuple(lines),
         remarks=(
-            *labels.sharing_notes(groups.values(), "line"),
-            *_of_runs(chosen.runs, remarks.of_runs),
+            *([pooling] if pooling else []),
+            *said,
+            *grouping.narrowing_note(split, list({label[1:] for label in groups}), keys[1:]),
             *remarks.general,
             *chosen.notes(),
         ),
@@ -170,18 +183,19 @@ def collect(
 def line_of(
     label: Label,
     own: Sequence[Series],
-    diverged: Sequence[bool],
+    runs: Sequence[Record],
     *,
     statistic: str = "mean",
     band: str = CI,
     window: int | None = None,
 ) -> Curve:
-    """The line of these runs; `label` begins with the environment."""
+    """The line of these runs, whose series are `own`; `label` begins with the environment."""
     steps, values, reached = series.aligned(own)
     kind = band_of(band, len(own), statistic)
     value, low, high = bounds(values, reached, kind, statistic)
     count = reached.sum(axis=0)
-    return Curve(label[0], label[1:], tuple(own), tuple(diverged), kind, window, steps, count, value, low, high)
+    seeds, diverged = tuple(run["seed"] for run in runs), tuple(run["status"] == "diverged" for run in runs)
+    return Curve(label[0], label[1:], tuple(own), seeds, diverged, kind, window, steps, count, value, low, high)
 
 
 def bounds(

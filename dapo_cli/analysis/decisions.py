@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from dapo_cli.analysis import comparability, labels, measures, rules, scoring
+from dapo_cli.analysis import comparability, grouping, labels, measures, rules, scoring
 from dapo_cli.analysis.differences import MIN_DECIDED
 from dapo_cli.analysis.filters import UnknownField
 from dapo_cli.analysis.references import References
 from dapo_cli.analysis.registered import Claim
 from dapo_cli.analysis.rules import Finding
-from dapo_cli.analysis.selection import Choice, Record, count_text, differing, select
+from dapo_cli.analysis.selection import Choice, Record, count_text, select
 from dapo_cli.errors import BadInput
 
 if TYPE_CHECKING:
@@ -128,7 +128,10 @@ def _evidence(database: Database, claim: Claim, env: str, returns: References) -
         raise BadInput(f"{remarks.general[0]}: narrow the filters")
     counts = Counter(text for id_ in everything for text in remarks.of_runs.get(id_, ()))
     counts["diverged, as a random policy"] = sum(run["status"] == "diverged" for run in everything.values())
-    said = dict.fromkeys((*runs.notes, *base.notes, *scale.notes, count_text(+counts)))
+    executed = (
+        text for alike in (*groups.values(), base.runs, scale.runs) for text in grouping.execution_remarks(alike)
+    )
+    said = dict.fromkeys((*runs.notes, *base.notes, *scale.notes, count_text(+counts), *executed))
     if unknown and not (runs.runs and (base.runs or not claim.base)):
         found = Finding(rules.MISSING, words=_waiting(unknown[0]))
     else:
@@ -141,7 +144,7 @@ def _side(
     database: Database, where: str, measure: measures.Measure, returns: References, unknown: list[UnknownField]
 ) -> _Side:
     try:
-        chosen = select(database, Choice(where=where))
+        chosen = grouping.unique(database, select(database, Choice(where=where)))
     except UnknownField as error:  # a setting that only runs have that were not made yet
         unknown.append(error)
         return _Side()
@@ -193,10 +196,8 @@ def _waiting(error: UnknownField) -> str:
 
 def _check_alike(env: str, runs: Sequence[Record]) -> None:
     """Raise BadInput where runs differ that are taken for seeds of one configuration."""
-    if apart := differing(runs):
+    if apart := grouping.differing(runs):
         raise BadInput(
             f"runs on {env} that should be seeds of one configuration differ in {', '.join(sorted(apart))}: "
             f"narrow the filters, or name it with over"
         )
-    if len({run["seed"] for run in runs}) < len(runs):
-        raise BadInput(f"a seed occurs twice among the runs of one configuration on {env}: narrow the filters")

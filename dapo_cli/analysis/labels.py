@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import product
 from typing import Any
 
-from dapo_cli.analysis.selection import Record, differing
+from dapo_cli.analysis.selection import Record
 
 Key = str | float | bool | None
 Label = tuple[Key, ...]
 """One value for each of some keys, None where a run has none."""
 
 
-def labels_of(run: Record, keys: Sequence[str]) -> list[Label]:
-    """The labels under which a run counts: one, but with the key `tag` one for each of its tags."""
-    return list(product(*((run["tags"] or [None]) if key == "tag" else [_key(run.get(key))] for key in keys)))
+def labels_of(run: Record, keys: Sequence[str], empty: Collection[str] = ()) -> list[Label]:
+    """The labels under which a run counts: one, but with the key `tag` one for each of its tags. `empty` keys: None."""
+    values = (
+        [None] if key in empty else run["tags"] or [None] if key == "tag" else [_key(run.get(key))] for key in keys
+    )
+    return list(product(*values))
 
 
 def group(runs: Iterable[Record], keys: Sequence[str]) -> dict[Label, list[Record]]:
@@ -27,22 +30,6 @@ def group(runs: Iterable[Record], keys: Sequence[str]) -> dict[Label, list[Recor
         for label in labels_of(run, keys):
             groups.setdefault(label, []).append(run)
     return groups
-
-
-def sharing_notes(groups: Iterable[Sequence[Record]], place: str) -> list[str]:
-    """What a reader must know of runs that share a `place`: settings in which they differ, seeds that occur twice."""
-    pooled: set[str] = set()
-    repeated = False
-    for runs in groups:
-        apart = differing(runs)
-        pooled |= apart
-        repeated |= not apart and len({run["seed"] for run in runs}) < len(runs)
-    notes = []
-    if pooled:
-        notes.append(f"runs that differ in {', '.join(sorted(pooled))} share a {place}")
-    if repeated:
-        notes.append(f"several equal runs of one seed share a {place}, which makes the spread too small")
-    return notes
 
 
 def label_order(label: Label) -> list[tuple[int, float, str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass, field
 
 from dapo_cli.analysis.measures import FINAL, Measure
@@ -15,8 +14,9 @@ from dapo_cli.errors import BadInput
 class Request:
     """The options of `dapo compare` and `dapo table`.
 
-    `rows` and `cols` are keys; `base` is a filter: the others are held against its runs; `vary` makes it an ablation;
-    `normalise` is an algorithm or "file", whose return is 1 (a random policy's is 0), `references` a file of returns.
+    `rows` and `cols` are keys; those that tell configurations apart are added to them, but for `pool_over`. `base` is a
+    filter: the others are held against its runs; `vary` makes it an ablation. `normalise` is an algorithm or "file",
+    whose return is 1 (a random policy's is 0), `references` a file of returns.
     """
 
     choice: Choice = field(default_factory=Choice)
@@ -28,6 +28,7 @@ class Request:
     references: str | None = None
     base: str | None = None
     vary: tuple[str, ...] = ()
+    pool_over: tuple[str, ...] = ()
     equivalent: str | None = None
     allow: tuple[str, ...] = ()
     strict: bool = False
@@ -39,6 +40,11 @@ class Request:
             raise BadInput("--rows: name at least one key, such as algo")
         if shared := sorted(set(self.rows) & set(self.cols)):
             raise BadInput(f"{shared[0]} is both in --rows and in --cols: name it in one of them")
+        for key in self.pool_over:
+            if key in self.keys:
+                raise BadInput(f"--pool-over: {key} is a key of the table: leave it out here or there")
+            if key in ("algo", "env", "seed", "tag"):
+                raise BadInput(f"--pool-over: {key} is no setting of a configuration: name one, such as beta")
         if self.vary and self.base is None:
             raise BadInput("--vary: against which base? Name its runs, such as --base \"algo = 'dapo-kl'\"")
         if self.vary and "env" in self.vary:
@@ -84,6 +90,7 @@ class Request:
             ("--references", self.references),
             ("--base", self.base),
             ("--vary", ",".join(self.vary)),
+            ("--pool-over", ",".join(self.pool_over)),
             ("--equivalent", self.equivalent),
             ("--allow", ",".join(self.allow)),
         ):
@@ -93,7 +100,3 @@ class Request:
             arguments += ["--resamples", str(self.resamples)]
         arguments += ["--seed", str(self.seed)] if self.seed else []
         return arguments + self.choice.arguments()
-
-    def command(self) -> str:
-        """The command line that makes the table."""
-        return shlex.join(["dapo", "table", *self.arguments()])

@@ -108,7 +108,9 @@ def arrange(database: Database, chosen: Selection, request: Request) -> ablation
     ids = [run["id"] for run in chosen.runs]
     origins = settings.origins(database, ids, request.vary)
     names = {name for run in chosen.runs for name in run["settings"]}
-    return ablation.arrange(chosen.runs, base, request.vary, origins, settings.symbols(database, names))
+    return ablation.arrange(
+        chosen.runs, base, request.vary, origins, settings.symbols(database, names), request.pool_over
+    )
 
 
 def base_row(database: Database, request: Request, cells: Mapping[tuple[Label, Label], Cell]) -> Label | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +24,6 @@ Record = Mapping[str, Any]
 
 EXTENDED = "extended by another"
 _KINDS = {"tuning": "for tuning", "train": "for reporting", "theory": "of the theory"}
-
-_HARMLESS = {"seed", "checkpoint_every", "log_every", "keep_replay"}  # what may differ between runs of one cell
-_RUN_SETTINGS = ("algo", "env", "steps")
 
 
 @dataclass(frozen=True)
@@ -124,12 +121,6 @@ def matching(database: Database, choice: Choice) -> list[Record]:
 def count_text(counts: Mapping[str, int]) -> str:
     """`1 failed, 2 running`."""
     return ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items()))
-
-
-def differing(runs: Sequence[Record], harmless: Iterable[str] = _HARMLESS) -> set[str]:
-    """The settings in which runs differ, algorithm, environment and budget included; not the harmless ones."""
-    names = set(_RUN_SETTINGS).union(*(run["settings"] for run in runs)) - set(harmless)
-    return {name for name in names if len({repr(run.get(name)) for run in runs}) > 1}
 
 
 def _conditions(database: Database, choice: Choice) -> Iterable[ColumnElement[bool]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from dapo_cli.analysis import comparability, labels, references, scoring
+from dapo_cli.analysis import comparability, grouping, labels, references, scoring
 from dapo_cli.analysis.claims import claimed, without_scale
 from dapo_cli.analysis.labels import Label
 from dapo_cli.analysis.requests import Request
@@ -53,8 +53,9 @@ class Table:
     """`cells[row label, column label]`; the labels are in the order in which they are shown."""
 
     request: Request
-    rows: tuple[str, ...]  # the keys of the row labels; for an ablation "configuration"
+    rows: tuple[str, ...]  # the keys of the row labels, those of `split` among them; for an ablation "configuration"
     cols: tuple[str, ...]
+    split: tuple[str, ...]  # the keys that were not asked for, and without which cells would pool configurations
     row_labels: list[Label]
     col_labels: list[Label]
     cells: Mapping[tuple[Label, Label], Cell]
@@ -99,8 +100,8 @@ class Table:
 
 def build(database: Database, request: Request) -> Table:
     """Select, score, group and compare the runs; raises BadInput for what cannot be, and StoreError."""
-    chosen = select(database, request.choice)
-    chosen.check_keys((*request.rows, *request.cols))
+    chosen = grouping.unique(database, select(database, request.choice))
+    chosen.check_keys((*request.rows, *request.cols, *request.pool_over))
     scored = scoring.score(database, chosen, request.measure, references.read(request.references), request.normalise)
     chosen = scored.selection
     arranged = None
@@ -111,22 +112,30 @@ def build(database: Database, request: Request) -> Table:
         chosen.runs, request.measure, request.keys, allow=request.allow, strict=request.strict
     )
     runs, left_out = chosen.runs, chosen.left_out
-    rows = request.rows
+    rows, cols = request.rows, request.cols
     if arranged:
         rows = ("configuration",)
         runs = [{**run, "configuration": arranged.names[run["id"]]} for run in runs]
         left_out = []
     if not any(run["kind"] == "theory" for run in runs):  # an empty row for each theorem would say nothing
         left_out = [run for run in left_out if run["kind"] != "theory"]
-    keys = (*rows, *request.cols)
-    groups, missing = labels.group(runs, keys), labels.group(left_out, keys)
+    split = grouping.split(runs, (*rows, *cols), request.pool_over)
+    if "algo" in cols:
+        cols += split.names
+    else:
+        rows += split.names
+    keys = (*rows, *cols)
+    groups = split.group(runs, keys)
+    missing = _without_rows_of_tuning(split, groups, split.group(left_out, keys))
     _refuse_pooled_environments(groups.values(), request)
+    tuned = grouping.tuned_remarks(database, groups, keys, request.pool_over)
     footnotes: dict[str, int] = {}
     cells: dict[tuple[Label, Label], Cell] = {}
     envs = {run["env"] for run in runs}
     for label in {**groups, **missing}:
         cell = _cell(groups.get(label, []), missing.get(label, []), scored, request)
         texts = [*scored.remarks(cell), *_remarks_of(cell, remarks.of_runs, chosen)]
+        texts += [tuned[label]] if label in tuned else []
         if cell.runs and "env" not in keys and len(cell.strata) < len(envs):
             texts.append(f"runs on {len(cell.strata)} of the {len(envs)} environments")
         marks = tuple(dict.fromkeys(footnotes.setdefault(text, len(footnotes)) for text in texts))
@@ -134,17 +143,20 @@ def build(database: Database, request: Request) -> Table:
     row_labels = sorted({row for row, _ in cells}, key=labels.label_order)
     if arranged:
         row_labels = [(name,) for name in arranged.order if any(row == (name,) for row, _ in cells)]
+    if request.strict and footnotes:
+        raise BadInput(f"--strict: {'; '.join(footnotes)}: choose runs of which nothing must be said, or leave it out")
     base = row_labels[0] if arranged else scoring.base_row(database, request, cells)
     return Table(
         request=request,
         rows=rows,
-        cols=request.cols,
+        cols=cols,
+        split=split.names,
         row_labels=row_labels,
         col_labels=sorted({col for _, col in cells}, key=labels.label_order),
-        cells=claimed(cells, request, base, scored.references.random),
+        cells=claimed(cells, replace(request, rows=rows, cols=cols), base, scored.references.random),
         footnotes=tuple(footnotes),
         notes=(
-            *labels.sharing_notes(_by_environment(groups.values()), "cell"),
+            *grouping.narrowing_note(split, row_labels, rows),
             *remarks.general,
             *scored.notes,
             *without_scale(cells, request, base, scored.references.random, request.equivalent),
@@ -154,7 +166,7 @@ def build(database: Database, request: Request) -> Table:
         random=scored.references.random,
         base=base,
         base_text=arranged.base if arranged else "",
-        facts=_facts(runs),
+        facts=_facts(runs, request),
     )
 
 
@@ -187,6 +199,7 @@ def _remarks_of(cell: Cell, of_runs: Mapping[str, list[str]], chosen: Selection)
     """What the footnotes of this cell say of its runs."""
     counts = Counter(remark for run in cell.runs for remark in of_runs.get(run["id"], ()))
     total = len(cell.runs)
+    yield from grouping.execution_remarks(cell.runs)
     yield from (f"{'all' if count == total else count} {remark}" for remark, count in sorted(counts.items()))
     if cell.left_out:
         yield f"{count_text(Counter(chosen.reasons[run['id']] for run in cell.left_out))} not counted"
@@ -200,15 +213,21 @@ def _refuse_pooled_environments(groups: Iterable[Sequence[Record]], request: Req
         )
 
 
-def _by_environment(groups: Iterable[Sequence[Record]]) -> Iterable[Sequence[Record]]:
-    """The runs of each cell and environment: an environment's own settings are no hidden difference."""
-    for runs in groups:
-        yield from labels.group(runs, ["env"]).values()
-
-
-def _facts(runs: Sequence[Record]) -> dict[str, Any]:
-    """What the caption says of all runs: the different budgets, and episodes of an evaluation."""
+def _without_rows_of_tuning(
+    split: grouping.Split, counted: Mapping[Label, object], left_out: Mapping[Label, list[Record]]
+) -> dict[Label, list[Record]]:
+    """The runs left out by label; configurations that were only tried while tuning get no row of their own."""
     return {
+        label: runs
+        for label, runs in left_out.items()
+        if label in counted or not split.names or any(run["kind"] != "tuning" for run in runs)
+    }
+
+
+def _facts(runs: Sequence[Record], request: Request) -> dict[str, Any]:
+    """What the caption says of all runs: budgets, episodes of an evaluation, values that are pooled."""
+    return {
+        "pooled": grouping.pooled_text(runs, request.pool_over),
         "steps": sorted({run["steps"] for run in runs}),
         "episodes": sorted({run["eval_episodes"] for run in runs if run.get("eval_episodes") is not None}),
     }

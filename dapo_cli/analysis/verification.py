@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from dapo_cli.analysis.reading_back import Found, Seen
@@ -21,12 +21,20 @@ class Moved(NamedTuple):
     why: str
 
 
-def moved(old: Found, new: Found, recorded: Mapping[str, Any] | None, now: Mapping[str, Any]) -> list[Moved]:
+def moved(
+    old: Found, new: Found, recorded: Mapping[str, Any] | None, now: Mapping[str, Any], split: Sequence[str] = ()
+) -> list[Moved]:
     """The cells of a table in a file that differ from the same table made now.
 
     `recorded` and `now` are the definitions of both (`traces.definition`), the first if the database has it: they tell
-    which run it was.
+    which run it was. `split` are the keys that were added to the rows now, so that a cell is one configuration.
     """
+    if split and not old.cells.keys() & new.cells.keys():
+        why = (
+            f"a cell is one configuration now, and these pool several: make the table anew, "
+            f"or add --pool-over {','.join(split)} to its command"
+        )
+        return [Moved("all", old.export, "cells", f"rows split by {', '.join(split)}", why)]
     changes = []
     for labels in dict.fromkeys([*old.cells, *new.cells]):
         before, after = old.cells.get(labels), new.cells.get(labels)

@@ -33,6 +33,7 @@ def request(
     references: str | None,
     base: str | None,
     vary: str,
+    pool_over: str,
     equivalent: str | None,
     allow: str,
 ) -> Request:
@@ -51,6 +52,7 @@ def request(
         references=references,
         base=base,
         vary=tuple(varied),
+        pool_over=tuple(options.keys("--pool-over", pool_over)),
         equivalent=equivalent,
         allow=tuple(options.keys("--allow", allow)),
     )

@@ -27,6 +27,7 @@ def bundle(
     references: options.References = None,
     base: options.Base = None,
     vary: options.Vary = "",
+    pool_over: options.PoolOver = "",
     equivalent: options.Equivalent = None,
     allow: options.Allow = "",
     title: _reporting.Title = None,
@@ -43,7 +44,9 @@ def bundle(
     from store.session import Database
 
     choice = options.choice(where, tags, sweep, selection, tuning, unfinished)
-    request = _reporting.request(choice, by, measure, stat, normalise, references, base, vary, equivalent, allow)
+    request = _reporting.request(
+        choice, by, measure, stat, normalise, references, base, vary, pool_over, equivalent, allow
+    )
     with Database.read(database_location(db)) as database:
         bundles.write(database, request, folder, title=title, files=with_files)
     console.write(str(folder))

@@ -27,6 +27,7 @@ def report(
     references: options.References = None,
     base: options.Base = None,
     vary: options.Vary = "",
+    pool_over: options.PoolOver = "",
     equivalent: options.Equivalent = None,
     allow: options.Allow = "",
     title: _reporting.Title = None,
@@ -43,7 +44,9 @@ def report(
 
     location = database_location(db)
     choice = options.choice(where, tags, sweep, selection, tuning, unfinished)
-    request = _reporting.request(choice, by, measure, stat, normalise, references, base, vary, equivalent, allow)
+    request = _reporting.request(
+        choice, by, measure, stat, normalise, references, base, vary, pool_over, equivalent, allow
+    )
     with Database.read(location) as database:
         content = page.render(database, request, title, database.location)
     write_files({out: content})

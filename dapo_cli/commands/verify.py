@@ -79,7 +79,7 @@ def _verified(database: Database, file: str, found: Found) -> dict[str, Any]:
         return {**result, "moved": [gone]}
     (new,) = reading_back.tables_in(made.text)
     record = store_exports.find(database, found.export)
-    changes = moved(found, new, record and record["definition"], made.definition)
+    changes = moved(found, new, record and record["definition"], made.definition, made.table.split)
     return {**result, "moved": [change._asdict() for change in changes]}
 
 

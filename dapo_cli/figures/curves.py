@@ -54,7 +54,7 @@ def plot(curves: Curves, *, runs: bool = False) -> words.Plot:
 
 def draw(curves: Curves, paper: Paper = Paper(), *, runs: bool = False) -> Figure:  # noqa: B008 (immutable)
     """The figure; raises BadInput for too many lines."""
-    style.check_lines(len(curves.labels), "--by")
+    style.check_lines(len(curves.labels))
     grid = layout.grid_of(len(curves.envs), paper)
     figure, panels = layout.panels_of(grid, len(curves.envs))
     looks = {label: style.line_look(index) for index, label in enumerate(curves.labels)}

@@ -74,7 +74,7 @@ def draw(overall: Overall, drawn: dict[Label, Profile], paper: Paper, caption: s
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    style.check_lines(len(drawn), "--by")
+    style.check_lines(len(drawn))
     grid = layout.grid_of(1, paper)
     figure, (panel,) = layout.panels_of(grid, 1)
     handles: list[Any] = []

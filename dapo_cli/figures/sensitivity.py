@@ -70,7 +70,7 @@ def draw(numbers: Sensitivity, paper: Paper, caption: str) -> Figure:
     """The figure; raises BadInput for too many lines."""
     from matplotlib.lines import Line2D
 
-    style.check_lines(len(numbers.labels), "--by")
+    style.check_lines(len(numbers.labels))
     envs: list[Key] = list(dict.fromkeys(line.env for line in numbers.lines))
     grid = layout.grid_of(len(envs), paper)
     figure, panels = layout.panels_of(grid, len(envs))

@@ -80,12 +80,12 @@ def line_look(index: int) -> dict[str, Any]:
     return {"color": COLOURS[index % len(COLOURS)], "linestyle": DASHES[index % len(DASHES)]}
 
 
-def check_lines(count: int, option: str) -> None:
+def check_lines(count: int) -> None:
     """Raise BadInput for more lines than can be told apart."""
     if count > MOST_LINES:
         raise BadInput(
-            f"{option}: {count} lines cannot be told apart in one figure: "
-            f"choose at most {MOST_LINES} with --where, or fewer keys"
+            f"{count} lines cannot be told apart in one figure: "
+            f"choose at most {MOST_LINES} with --where, or pool configurations with --pool-over"
         )
 
 

@@ -52,7 +52,11 @@ def shared(labels: Sequence[Label], keys: Sequence[str], symbols: Mapping[str, s
 def score_sentences(table: Table) -> list[str]:
     """What one run's score is, and its scale."""
     measure = table.request.measure
-    return [f"A run's score is {measure.meaning}{captions.protocol(table)}.", *captions.scale(table)]
+    return [
+        f"A run's score is {measure.meaning}{captions.protocol(table)}.",
+        *captions.pooling(table),
+        *captions.scale(table),
+    ]
 
 
 def score_name(table: Table) -> str:
@@ -78,7 +82,7 @@ def interval_sentence(table: Table, estimates: Sequence[Estimate], what: str = "
 
 def closing_sentences(table: Table) -> list[str]:
     """The footnotes, and what holds for everything that is drawn."""
-    general = [note.replace("share a cell", "count as one sample") for note in table.notes]  # a figure has no cells
+    general = list(table.notes)
     if table.request.choice.frozen:
         general.insert(0, f"runs: the selection '{table.request.choice.frozen}'")
     return [f"{text}." for text in wording.footnotes(table)] + [f"{text[0].upper()}{text[1:]}." for text in general]

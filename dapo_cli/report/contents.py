@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dapo_cli.analysis import accounting, captions, curves, labels, ledger, tables
+from dapo_cli.analysis import accounting, captions, curves, grouping, ledger, tables
 from dapo_cli.analysis.requests import Request
-from dapo_cli.analysis.selection import Record, Selection, matching, select
+from dapo_cli.analysis.selection import Record, matching, select
 from dapo_cli.analysis.series import RETURN, TRAIN_RETURN
 from dapo_cli.analysis.tables import Table
 from dapo_cli.display import steps_text
@@ -59,9 +59,9 @@ def gather(database: Database, request: Request) -> Contents:
     if not counted:
         reasons = "".join(f" ({note})" for note in final.notes)
         raise BadInput(f"no run to report{reasons}: see what there is with dapo runs")
-    chosen = select(database, request.choice)
+    chosen = grouping.unique(database, select(database, request.choice))
     known = matching(database, request.choice)
-    drawn, text = _curves(database, plain, chosen)
+    drawn, text = _curves(database, plain)
     entries = ledger.entries(database, request.choice)
     bill = accounting.bill(known, inherited(database))
     names = store_runs.shorten(database)
@@ -108,21 +108,20 @@ def collect_curves(database: Database, request: Request) -> curves.Curves:
         request.choice,
         quantity=TRAIN_RETURN if request.measure.name == "final-train" else RETURN,
         by=[key for key in request.rows if key not in curves.KEYS],
+        pooled=request.pool_over,
         statistic="mean" if request.statistic == "gap" else request.statistic,
         allow=request.allow,
     )
 
 
-def _curves(database: Database, request: Request, chosen: Selection) -> tuple[Drawing | None, list[str]]:
+def _curves(database: Database, request: Request) -> tuple[Drawing | None, list[str]]:
     """The learning curves of the chosen runs; None and why, where there is nothing to draw."""
     try:
         found = collect_curves(database, request)
     except BadInput as error:
         return None, [f"No curves: {error}."]
-    quantity, statistic, by = found.quantity, found.statistic, found.keys[1:]
-    groups = labels.group(chosen.runs, [*curves.KEYS, *by])
-    names = {(label[0], label[1:]): [f"seed {run['seed']}" for run in runs] for label, runs in groups.items()}
-    drawn = drawing.draw(found, names)
+    quantity, statistic = found.quantity, found.statistic
+    drawn = drawing.draw(found)
     what = "evaluation return, with mean actions" if quantity == RETURN else "training return, averaged in windows"
     bands = sorted({curve.band for curve in found.lines} - {curves.NO_BAND})
     sentences = [f"{captions.STATISTIC_NAMES[statistic].capitalize()} of the runs' {what}, over environment steps."]

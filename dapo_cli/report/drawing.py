@@ -12,7 +12,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from dapo_cli.analysis.curves import Curve, Curves
-from dapo_cli.analysis.labels import Key, Label, key_text, label_text
+from dapo_cli.analysis.labels import Label, key_text, label_text
 from dapo_cli.display import steps_text
 from dapo_cli.figures.style import COLOURS, DASHES
 
@@ -67,8 +67,8 @@ class _Grids:
         return self.numbers[key]
 
 
-def draw(curves: Curves, run_names: Mapping[tuple[Key, Label], Sequence[str]]) -> Drawing:
-    """The curves as SVG; `run_names` are those of the single runs of a line, in the order of its series."""
+def draw(curves: Curves) -> Drawing:
+    """The curves as SVG."""
     labels = curves.labels
     looks = {label: (number % len(COLOURS), _dashes(number)) for number, label in enumerate(labels)}
     grids = _Grids()
@@ -87,7 +87,7 @@ def draw(curves: Curves, run_names: Mapping[tuple[Key, Label], Sequence[str]]) -
                 **{name: _rounded(getattr(curve, name)[kept]) for name in ("value", "low", "high")},
             }
             if total <= MOST_RUNS:
-                line["single"] = _single(curve, run_names.get((env, curve.label), ()), grids)
+                line["single"] = _single(curve, grids)
                 thinned |= any(len(one.steps) > POINTS for one in curve.series)
             thinned |= len(curve.steps) > LINE_POINTS
             lines.append(line)
@@ -131,13 +131,12 @@ class _Axes:
         return {"box": [_LEFT, _TOP, _RIGHT, _BOTTOM], "last": self.last, "low": self.low, "high": self.high}
 
 
-def _single(curve: Curve, names: Sequence[str], grids: _Grids) -> list[list[Any]]:
+def _single(curve: Curve, grids: _Grids) -> list[list[Any]]:
     """(name, grid, values) of every run of a line."""
-    known = names if len(names) == curve.n else [f"run {number + 1}" for number in range(curve.n)]
     found = []
-    for name, one in zip(known, curve.series, strict=True):
+    for seed, one in zip(curve.seeds, curve.series, strict=True):
         kept = _kept(len(one.steps), POINTS)
-        found.append([name, grids.number(one.steps[kept]), _rounded(one.values[kept])])
+        found.append([f"seed {seed}", grids.number(one.steps[kept]), _rounded(one.values[kept])])
     return found
 
 

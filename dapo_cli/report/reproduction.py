@@ -37,6 +37,7 @@ def looking(request: Request, place: str, title: str | None = None) -> dict[str,
         found["differences"] = ["dapo", "table", *request.arguments(), *where]
     drawn = ["--y", "train-return"] if request.measure.name == "final-train" else []
     drawn += [] if request.statistic in ("mean", "gap") else ["--stat", request.statistic]
+    drawn += ["--pool-over", ",".join(request.pool_over)] if request.pool_over else []
     drawn += ["--allow", ",".join(request.allow)] if request.allow else []
     found["plot"] = ["dapo", "plot", *by, *drawn, *request.choice.arguments(), *where]
     titled = ["--title", title] if title else []

@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from safetensors import safe_open
 
 from store import runs, streaming
 from store.session import Database
+from store.streaming import Hash, hash_of
 
 ROWS = ("episode", "evaluation", "metric")
-
-
-class Hash(NamedTuple):
-    """How many things, and the SHA-256 of all of them, in order."""
-
-    number: int
-    sha256: str
 
 
 def contents(db: Database, run_id: str) -> dict[str, Hash]:
@@ -31,18 +24,16 @@ def contents(db: Database, run_id: str) -> dict[str, Hash]:
     found = {}
     with db.connect() as session:
         for table in ROWS:
-            kept = [i for i, name in enumerate(streaming.columns(table)) if name not in ("run_id", "wall_time")]
-            rows = streaming.rows(session, table, [run_id])
-            found[table] = _hash(repr([row[i] for i in kept]).encode() for row in rows)
+            found[table] = streaming.hash_rows(session, table, run_id)
     folder = db.run_folder(run_id)
     place = folder / runs.checkpoints(db, run_id)[0]["path"]
     manifest = json.loads((place / "manifest.json").read_text())
     found["transition"] = _transitions(folder / "replay", manifest["replay"])
     with safe_open(place / "tensors.safetensors", framework="numpy") as file:
         names = sorted(file.keys())
-        found["tensor"] = _hash(_tensor(name, file.get_tensor(name)) for name in names)
+        found["tensor"] = hash_of(_tensor(name, file.get_tensor(name)) for name in names)
     counters = manifest["learner"] | {key: value for key, value in manifest["loop"].items() if key != "wall_time"}
-    found["counter"] = _hash(
+    found["counter"] = hash_of(
         f"{name} {json.dumps(counters[name], sort_keys=True)}".encode() for name in sorted(counters)
     )
     return found
@@ -61,11 +52,3 @@ def _transitions(folder: Path, segments: list[dict[str, Any]]) -> Hash:
 def _tensor(name: str, tensor: Any) -> bytes:
     content: bytes = tensor.tobytes()
     return f"{name} {tensor.dtype} {tensor.shape} ".encode() + content
-
-
-def _hash(parts: Iterable[bytes]) -> Hash:
-    hashed, count = hashlib.sha256(), 0
-    for part in parts:
-        hashed.update(hashlib.sha256(part).digest())
-        count += 1
-    return Hash(count, hashed.hexdigest())

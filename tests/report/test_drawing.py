@@ -15,11 +15,24 @@ def curve(values, *, count=None, steps=None, n=2):
     steps = np.arange(1, len(values) + 1) * 10 if steps is None else np.asarray(steps)
     count = np.full(len(values), n) if count is None else np.asarray(count)
     one = Series(steps, values)
-    return Curve("Env", ("sac",), (one,) * n, (False,) * n, "ci", None, steps, count, values, values - 1, values + 1)
+    return Curve(
+        "Env",
+        ("sac",),
+        (one,) * n,
+        tuple(range(n)),
+        (False,) * n,
+        "ci",
+        None,
+        steps,
+        count,
+        values,
+        values - 1,
+        values + 1,
+    )
 
 
 def drawn(*lines):
-    return drawing.draw(Curves("return", "mean", ("algo",), {}, lines, ()), {})
+    return drawing.draw(Curves("return", "mean", ("algo",), {}, lines, ()))
 
 
 @pytest.mark.parametrize(
