@@ -112,10 +112,13 @@ def execution_remarks(runs: Sequence[Record]) -> Iterable[str]:
     """What a cell must say of how its runs were executed; `runs differ in device (cpu, cuda)`."""
     found: dict[str, set[str]] = {}
     for own in labels.group(runs, ["env"]).values():
-        for name in _unequal(own, EXECUTION):
-            found.setdefault(name, set()).update(labels.key_text(run[name]) for run in own if run.get(name) is not None)
+        for name in EXECUTION:
+            values = {labels.key_text(run[name]) for run in own if run.get(name) is not None}
+            if len(values) > 1:
+                found.setdefault(name, set()).update(values)
     if found:
-        yield "runs differ in " + ", ".join(f"{name} ({', '.join(sorted(values))})" for name, values in found.items())
+        parts = (f"{name} ({', '.join(sorted(values))})" for name, values in found.items())
+        yield f"runs differ in {', '.join(parts)}"
 
 
 def tuned_remarks(

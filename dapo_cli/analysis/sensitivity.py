@@ -89,19 +89,23 @@ def collect(database: Database, request: Request, x: str) -> Sensitivity:
         raise BadInput(f"no run to draw{reasons}: see what there is with dapo runs")
     runs = [run["id"] for cell in table.cells.values() for run in cell.runs]
     origins = settings.origins(database, runs, [x])
+    at = table.rows.index(x)
     drawn: dict[tuple[Key, Label], list[Point]] = {}
     without = 0
     for (row, (env,)), cell in table.cells.items():
         if not cell.runs:
             continue
-        if row[-1] is None:
+        value = row[at]
+        if value is None:
             without += len(cell.runs)
             continue
-        if isinstance(row[-1], str | bool):
-            raise BadInput(f"--x: {x} is no number ('{key_text(row[-1])}'): name a numeric hyperparameter")
+        if isinstance(value, str | bool):
+            raise BadInput(f"--x: {x} is no number ('{key_text(value)}'): name a numeric hyperparameter")
         default = all(origins[run["id"]].get(x) == "default" for run in cell.runs)
         remarks = tuple(table.footnotes[mark] for mark in cell.marks)
-        drawn.setdefault((env, row[:-1]), []).append(Point(float(row[-1]), cell, default, remarks, (row, (env,))))
+        drawn.setdefault((env, row[:at] + row[at + 1 :]), []).append(
+            Point(float(value), cell, default, remarks, (row, (env,)))
+        )
     if not drawn:
         raise BadInput(f"--x: no run that counts has a value of {x}: choose others with --where")
     lines = [Line(env, label, sorted(points, key=lambda point: point.x)) for (env, label), points in drawn.items()]
@@ -114,7 +118,7 @@ def collect(database: Database, request: Request, x: str) -> Sensitivity:
     lines = [
         line._replace(points=[point._replace(cell=table.cells[point.place]) for point in line.points]) for line in lines
     ]
-    return Sensitivity(table, x, request.rows[:-1], lines, notes)
+    return Sensitivity(table, x, table.rows[:at] + table.rows[at + 1 :], lines, notes)
 
 
 def is_logarithmic(values: list[float]) -> bool:

@@ -142,7 +142,7 @@ def build(database: Database, request: Request) -> Table:
         cells[label[: len(rows)], label[len(rows) :]] = replace(cell, marks=marks)
     row_labels = sorted({row for row, _ in cells}, key=labels.label_order)
     if arranged:
-        row_labels = [(name,) for name in arranged.order if any(row == (name,) for row, _ in cells)]
+        row_labels.sort(key=lambda row: arranged.order.index(str(row[0])))
     if request.strict and footnotes:
         raise BadInput(f"--strict: {'; '.join(footnotes)}: choose runs of which nothing must be said, or leave it out")
     base = row_labels[0] if arranged else scoring.base_row(database, request, cells)

@@ -186,8 +186,8 @@ def test_diagnostics_are_drawn_as_recorded_unless_a_window_is_asked_for(results,
 
 def test_who_is_left_out_is_said(results, record):
     record(evaluations={1000: 1.0})
-    record(q={1000: 1.0})
-    record(evaluations={500: 1.0}, status="failed", step=600)
+    record(q={1000: 1.0}, seed=1)
+    record(evaluations={500: 1.0}, status="failed", step=600, seed=2)
     drawn = collect(results)
     assert only(drawn).n == 1
     assert drawn.notes() == ["2 runs left out: 1 completed without an evaluation, 1 failed"]

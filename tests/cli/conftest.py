@@ -73,14 +73,16 @@ def trained_run(database_of_one_run: Path, tmp_path: Path) -> str:
 @pytest.fixture
 def family(record_run) -> dict[str, str]:
     """Two algorithms on two environments: name -> id, oldest first."""
-    ids = {}
+    ids, ours = {}, {"beta": 0.5, "m": 10}
     for seed in range(3):
         ids[f"sac-{seed}"] = record_run(seed=seed, final=[100.0 + seed], tags=["paper"])
-        ids[f"kl-{seed}"] = record_run("dapo-kl", seed=seed, final=[200.0 + 10 * seed], settings={"beta": 0.5, "m": 10})
+        ids[f"kl-{seed}"] = record_run("dapo-kl", seed=seed, final=[200.0 + 10 * seed], settings=ours)
     ids["kl-low"] = record_run("dapo-kl", final=[50.0], settings={"beta": 0.1, "m": 10}, tags=["paper", "low"])
-    ids["hopper"] = record_run("dapo-kl", "Hopper-v4", final=[7.0], settings={"beta": 0.5, "m": 10})
-    ids["failed"] = record_run("dapo-kl", "Hopper-v4", final=None, status="failed", reason="no space left")
-    ids["dead"] = record_run("dapo-kl", "Hopper-v4", final=[3.0], status="running", settings={"beta": 0.5})
+    ids["hopper"] = record_run("dapo-kl", "Hopper-v4", final=[7.0], settings=ours)
+    ids["failed"] = record_run(
+        "dapo-kl", "Hopper-v4", final=None, status="failed", reason="no space left", seed=1, settings=ours
+    )
+    ids["dead"] = record_run("dapo-kl", "Hopper-v4", final=[3.0], status="running", seed=2, settings=ours)
     return ids
 
 

@@ -17,15 +17,15 @@ def test_algorithms_on_environments(dapo, family):
     outcome = dapo("compare")
     assert outcome.code == 0
     assert rows_of(outcome.out) == [
-        "HalfCheetah-v4 dapo-kl 4 170.0 ± 80.4 [42.0, 298.0]",
-        "HalfCheetah-v4 sac 3 101.0 ± 1.0 [98.5, 103.5]",
-        "Hopper-v4 dapo-kl 1 7.00 – a",
+        "HalfCheetah-v4 dapo-kl 0.1 1 50.00 –",
+        "HalfCheetah-v4 dapo-kl 0.5 3 210.0 ± 10.0 [185.2, 234.8]",
+        "HalfCheetah-v4 sac – 3 101.0 ± 1.0 [98.5, 103.5]",
+        "Hopper-v4 dapo-kl 0.5 1 7.00 – a",
     ]
     assert outcome.err.splitlines() == [
         "Final return: mean ± standard deviation over n runs; a run's score is the mean return of its last evaluation, "
         "with mean actions (budget 1k steps). Brackets: 95 % Student t interval.",
         "a: 1 failed, 1 interrupted not counted",
-        "runs that differ in beta share a cell",
         "2 runs left out: 1 failed, 1 interrupted",
     ]
 
@@ -224,7 +224,9 @@ def test_uncommitted_code_and_imports_are_footnotes(dapo, refused, record_run):
     outcome = dapo("compare")
     assert "a: all imported from stable-baselines3 monitor.csv" in outcome.err
     assert "b: all of uncommitted code" in outcome.err
-    assert refused("compare", "--strict").startswith("--strict: imported from stable-baselines3 monitor.csv: 1 run")
+    assert refused("compare", "--strict").startswith(
+        "--strict: all imported from stable-baselines3 monitor.csv; all of uncomm"
+    )
 
 
 def test_pooled_over_environments(dapo, seeds, tmp_path):

@@ -138,7 +138,7 @@ def test_runs_that_are_not_alike_are_refused(refused: Any, claims: Path, runs: N
     )
     claims.write_text(CLAIMS, encoding="utf-8")
     record_run(seed=3)
-    assert "a seed occurs twice" in refused("decide", str(claims))
+    assert "have one configuration and the same seed 3, but not the same results" in refused("decide", str(claims))
 
 
 def test_two_sides_that_must_not_be_compared_are_refused(

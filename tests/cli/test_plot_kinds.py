@@ -67,27 +67,30 @@ def test_the_numbers_of_sensitivity(dapo, runs):
 
 
 def test_the_numbers_of_improvement(dapo, runs):
-    (pair,) = json.loads(dapo("plot", "improvement", "--json", "--seed", "3", "--resamples", "500").out)
+    (pair,) = json.loads(
+        dapo("plot", "improvement", "--pool-over", "beta", "--json", "--seed", "3", "--resamples", "500").out
+    )
     assert (pair["algo"], pair["other_algo"], pair["value"], pair["environments"]) == ("dapo-kl", "sac", 1.0, 2)
     assert pair["method"] == "exact bound"
     assert 0.5 < pair["low"] < 1.0 == pair["high"]
 
 
 def test_the_numbers_of_profile_and_intervals(dapo, runs):
-    profile, _ = json.loads(dapo("plot", "profile", "--normalise", "sac", "--json").out)
+    asked = ["--normalise", "sac", "--pool-over", "beta", "--json"]
+    profile, _ = json.loads(dapo("plot", "profile", *asked).out)
     assert (profile["algo"], profile["n"]) == ("dapo-kl", 12)
     assert len(profile["threshold"]) == len(profile["fraction"]) == len(profile["low"])
-    rows = json.loads(dapo("plot", "intervals", "--normalise", "sac", "--json").out)
+    rows = json.loads(dapo("plot", "intervals", *asked).out)
     assert [row["statistic"] for row in rows] == ["mean", "median", "iqm", "gap"] * 2
-    pooled = json.loads(dapo("compare", "--pooled", "--normalise", "sac", "--stat", "iqm", "--json").out)
+    pooled = json.loads(dapo("compare", "--pooled", "--stat", "iqm", *asked).out)
     assert [row["value"] for row in rows if row["statistic"] == "iqm"] == [row["value"] for row in pooled]
     assert [row["low"] for row in rows if row["statistic"] == "iqm"] == [row["low"] for row in pooled]
 
 
 def test_a_median_curve(dapo, runs):
-    first, *_ = json.loads(dapo("plot", "--stat", "median", "--json").out)
+    first, *_ = json.loads(dapo("plot", "--stat", "median", "--pool-over", "beta", "--json").out)
     assert (first["median"][-1], first["band"]) == (2015.0, "ci")
-    outcome = dapo("plot", "--stat", "iqm", "--out", "a.svg")
+    outcome = dapo("plot", "--stat", "iqm", "--pool-over", "beta", "--out", "a.svg")
     assert outcome.err.splitlines()[1].startswith("Lines: interquartile mean of n runs (fewer than 4: mean)")
 
 

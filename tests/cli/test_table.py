@@ -30,7 +30,12 @@ def test_rows_and_columns(dapo, family):
 
 def test_a_run_counts_for_each_of_its_tags(dapo, family):
     text = dapo("table", "--rows", "tag", "--cols", "", "--format", "json", "--where", "env ~ cheetah").out
-    assert [(row["tag"], row["n"]) for row in json.loads(text)["cells"]] == [("low", 1), ("paper", 4), (None, 3)]
+    assert [(row["tag"], row["algo"], row["n"]) for row in json.loads(text)["cells"]] == [
+        ("low", "dapo-kl", 1),
+        ("paper", "dapo-kl", 1),
+        ("paper", "sac", 3),
+        (None, "dapo-kl", 3),
+    ]
 
 
 def test_the_measures_and_statistics_of_compare(dapo, family):
@@ -77,8 +82,8 @@ def test_only_an_export_to_a_file_is_recorded_and_once(dapo, family, results):
     record = exports.find(results, key)
     assert key in Path("b.tex").read_text(encoding="utf-8")
     assert record["command"].endswith("--format markdown --spread interval")
-    cell = record["definition"]["cells"]["2.1"]
-    assert cell["labels"] == {"algo": "sac", "env": "HalfCheetah-v4"}
+    cell = record["definition"]["cells"]["3.1"]
+    assert cell["labels"] == {"algo": "sac", "beta": None, "env": "HalfCheetah-v4"}
     assert {run["id"]: run["score"] for run in cell["runs"]} == {
         family["sac-0"]: 100.0,
         family["sac-1"]: 101.0,

@@ -178,3 +178,15 @@ def test_bad_input(refused, family):
     assert refused("verify", "picture.png").startswith("picture.png is no text")
     assert refused("verify", "none.md").startswith("cannot read none.md: No such file")
     assert refused("verify", ".").startswith("cannot read .: Is a directory")
+
+
+def test_a_table_that_pooled_configurations_without_being_asked_names_the_rule(dapo, family, tmp_path):
+    file = tmp_path / "old.tex"
+    assert dapo("table", "--pool-over", "beta", "--format", "latex", "--out", str(file)).code == 0
+    assert dapo("verify", str(file)).code == 0
+    file.write_text(file.read_text(encoding="utf-8").replace(" --pool-over beta", ""), encoding="utf-8")
+    outcome = dapo("verify", str(file))
+    assert outcome.code == 1
+    (line,) = outcome.out.splitlines()
+    assert "rows split by beta: a cell is one configuration now" in line
+    assert "add --pool-over beta to its command" in line

@@ -33,7 +33,7 @@ def raw(dapo, key: str) -> tuple[dict, dict[str, list[float]]]:
 
 
 def test_its_sql_gives_the_numbers_again(dapo, family):
-    key = export(dapo)
+    key = export(dapo, "--pool-over", "beta")
     facts, returns = raw(dapo, f"{key}.1.1")
     scores = {id_: statistics.fmean(values) for id_, values in returns.items()}
     assert scores == {run["id"]: run["score"] for run in facts["runs"]}
@@ -64,12 +64,13 @@ def test_ids_are_quoted():
 
 
 def test_what_it_prints(dapo, family):
-    key = export(dapo, "--where", "algo ~ dapo")
+    key = export(dapo, "--where", "algo ~ dapo", "--pool-over", "beta")
     text = dapo("why", f"{key}.1.2").out
     assert "algo = dapo-kl, env = Hopper-v4" in text
     assert "7.0, the mean of n = 1 runs" in text
     assert "1 failed, 1 interrupted not counted" in text
     assert "dapo table --rows algo --cols env" in text
+    assert "--pool-over beta" in text
     assert family["hopper"][:8] in text
     assert text.count("left out") == 3  # two runs, and the note
     listed = json.loads(dapo("why", key, "--json").out)
@@ -77,7 +78,7 @@ def test_what_it_prints(dapo, family):
 
 
 def test_a_hyperparameter(dapo, family):
-    key = export(dapo, "--hyperparameters", "--format", "csv", file="t.csv")
+    key = export(dapo, "--hyperparameters", "--format", "csv", "--pool-over", "beta", file="t.csv")
     cells = json.loads(dapo("why", key, "--json").out)["cells"]
     (beta,) = [cell["key"] for cell in cells if cell["setting"] == "beta"]
     facts = json.loads(dapo("why", beta, "--json").out)
@@ -89,14 +90,14 @@ def test_a_hyperparameter(dapo, family):
 
 
 def test_an_export_that_only_a_file_knows(dapo, refused, family):
-    Path("t.tex").write_text(dapo("table", "--format", "latex").out, encoding="utf-8")
+    Path("t.tex").write_text(dapo("table", "--format", "latex", "--pool-over", "beta").out, encoding="utf-8")
     (key,) = re.findall(r"table (\w{8}) begins", Path("t.tex").read_text(encoding="utf-8"))
     assert refused("why", f"{key}.1.1").startswith(f"no export {key} in runs.db: name the file that holds it")
     assert json.loads(dapo("why", f"{key}.1.1", "t.tex", "--json").out)["value"] == 170.0
 
 
 def test_the_past_stays_known(dapo, refused, family, results):
-    key = export(dapo)
+    key = export(dapo, "--pool-over", "beta")
     assert dapo("why", f"{key}.1.1").err == ""
     runs.delete(results, [family["kl-low"]])
     assert "have changed since: see dapo verify" in dapo("why", f"{key}.1.1").err
