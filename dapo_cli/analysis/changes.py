@@ -38,18 +38,26 @@ class Change(NamedTuple):
         }
 
 
-def between(database: Database, table: Table, frozen: str) -> list[Change]:
-    """The cells in which `table` differs from the same table over the frozen selection."""
-    before = tables.build(database, replace(table.request, choice=Choice(frozen=frozen)))
+def between(database: Database, table: Table, frozen: str) -> tuple[Table, list[Change]]:
+    """The cells in which `table` differs from the same table over the frozen selection.
+
+    Where other configurations came or went, both are split by the same keys: the first of the result is that table.
+    """
+    choices = table.request.choice, Choice(frozen=frozen)
+    before = tables.build(database, replace(table.request, choice=choices[1]))
+    if table.split != before.split:
+        rows = tuple(dict.fromkeys((*table.request.rows, *table.split, *before.split)))
+        request = replace(table.request, rows=rows)
+        table, before = (tables.build(database, replace(request, choice=choice)) for choice in choices)
     changes = []
     places = dict.fromkeys([*((row, col) for row, col in before.cells), *table.cells])
     for place in sorted(places, key=lambda place: _order(table, before, place)):
         old, new = (one.cells.get(place) for one in (before, table))
         old, new = (cell if cell and cell.runs else None for cell in (old, new))
         if _state(old) != _state(new):
-            keys = dict(zip((*table.cols, *table.rows), (*place[1], *place[0]), strict=True))
+            keys = dict(zip((*table.cols, *table.rows), (*place[1], *place[0]), strict=False))
             changes.append(Change(keys, old, new))
-    return changes
+    return table, changes
 
 
 def print_changes(table: Table, changes: Sequence[Change]) -> None:

@@ -81,7 +81,9 @@ def compare(
     )
     with Database.read(database_location(db)) as database:
         table = tables.build(database, request)
-        changed = changes.between(database, table, against) if against else None
+        changed = None
+        if against:
+            table, changed = changes.between(database, table, against)
     if json:
         console.print_json(table.records() if changed is None else [change.record() for change in changed])
     elif changed is not None:

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from dapo_cli.analysis import curves, decisions, overall, sensitivity, tables
+from dapo_cli.analysis import changes, curves, decisions, overall, sensitivity, tables
 from dapo_cli.analysis.exports import make
 from dapo_cli.analysis.references import read
 from dapo_cli.analysis.registered import Claim
@@ -16,7 +16,7 @@ from dapo_cli.analysis.selection import Choice
 from dapo_cli.analysis.sheets import Style
 from dapo_cli.errors import BadInput
 from dapo_cli.report import page
-from store import runs
+from store import runs, selections
 from store.recorder import Recorder
 
 CHEETAH, HOPPER = "HalfCheetah-v4", "Hopper-v4"
@@ -209,3 +209,12 @@ def test_strict_refuses_whatever_a_footnote_reports(results, table, record_run, 
     footnote = table().footnotes[0]
     with pytest.raises(BadInput, match=f"^--strict: {re.escape(footnote)}"):
         table(strict=True)
+
+
+def test_what_changed_since_a_frozen_selection_is_told_row_by_row(results, table, record_run):
+    ids = [record_run("dapo-kl", seed=seed, settings={"beta": 0.5}) for seed in range(2)]
+    selections.freeze(results, "paper", ids)
+    new = record_run("dapo-kl", settings={"beta": 0.1})
+    _, (change,) = changes.between(results, table(), "paper")
+    assert change.keys == {"env": CHEETAH, "algo": "dapo-kl", "beta": 0.1}
+    assert (change.before, change.record()["came"]) == (None, [new])
