@@ -24,8 +24,8 @@ def test_runs_newest_first_and_how_many_more(dapo, family):
     assert header.split() == "id algo env seed status steps final age tags".split()
     assert set(rule) == {"─"}
     assert [row.split()[0] for row in rows] == [family["dead"][:6], family["failed"][:6]]
-    assert rows[0].split()[1:-1] == ["dapo-kl", "Hopper-v4", "0", "interrupted", "400/1k", "3.00"]
-    assert rows[1].split()[1:-1] == ["dapo-kl", "Hopper-v4", "0", "failed", "400/1k", "–"]
+    assert rows[0].split()[1:-1] == ["dapo-kl", "Hopper-v4", "2", "interrupted", "400/1k", "3.00"]
+    assert rows[1].split()[1:-1] == ["dapo-kl", "Hopper-v4", "1", "failed", "400/1k", "–"]
     assert outcome.err == "8 more: show them with --limit 10\n"
     assert outcome.code == 0
 
