@@ -23,7 +23,7 @@ import typer
 from typer.core import TyperGroup
 
 import dapo_cli
-from dapo_cli import console
+from dapo_cli import console, streams
 from dapo_cli.errors import BadInput, DapoError, Interrupted, did_you_mean
 
 COMMANDS = Path(__file__).parent / "commands"
@@ -228,6 +228,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line (default: sys.argv) and return the exit code; errors are one line on standard error."""
     gc.set_threshold(COLLECT_AFTER)
     console.set_verbosity(0)
+    streams.open_closed_ones()
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show "±" must not end a command.
         if hasattr(stream, "reconfigure"):

@@ -10,6 +10,7 @@ import json
 import math
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,8 +94,9 @@ def error(message: str) -> None:
 
 
 def _to_stderr(message: str) -> None:
-    sys.stderr.write(visible(message) + "\n")
-    sys.stderr.flush()
+    with suppress(OSError, ValueError):  # a notice that nobody can read any more ends nothing
+        sys.stderr.write(visible(message) + "\n")
+        sys.stderr.flush()
 
 
 def write(text: str) -> None:

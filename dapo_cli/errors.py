@@ -3,7 +3,7 @@
 DapoError (2)
 ├── BadInput (2)      the user asked for something that cannot be: a name, a value, a file
 ├── RunFailed (1)     the run itself failed or diverged
-└── Interrupted       stopped by a signal: 130 for Ctrl-C, 143 for SIGTERM
+└── Interrupted       stopped by a signal: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP
 
 `store.errors.StoreError` is the store's own tree; `dapo_cli.app.main` treats it like BadInput.
 """
@@ -37,6 +37,12 @@ class Interrupted(DapoError):
     def __init__(self, message: str = "interrupted", signum: int = signal.SIGINT) -> None:
         super().__init__(message)
         self.exit_code = 128 + signum
+
+
+def in_one_line(error: BaseException) -> str:
+    """What an error of code that is not ours says, after its kind; of one of ours, what it says."""
+    words = " ".join(str(error).split())
+    return words if isinstance(error, DapoError) else f"{type(error).__name__}: {words}".removesuffix(": ")
 
 
 def did_you_mean(word: str, candidates: Iterable[str]) -> str:

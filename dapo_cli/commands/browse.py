@@ -44,5 +44,5 @@ def browse(
 
     with Stop() as stop:
         server.serve(path, location, port, ready=ready, stopped=lambda: stop.requested is not None)
-    if stop.requested == signal.SIGTERM:
-        raise Interrupted("ended by SIGTERM", signal.SIGTERM)
+    if stop.requested not in (None, signal.SIGINT):
+        raise Interrupted(f"ended by {signal.Signals(stop.requested).name}", stop.requested)

@@ -108,7 +108,7 @@ def finish(db: Database, worker_id: str, ended: Child) -> tuple[str, str]:
     if run["status"] in ("completed", "diverged"):
         return run["status"], run["reason"] or ""
     if not ended.stalled:
-        asked = code in (128 + signal.SIGTERM, 128 + signal.SIGINT, -signal.SIGTERM, -signal.SIGINT)
+        asked = any(code in (128 + signum, -signum) for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
         if ended.stopping is not None or asked:
             why = ended.stopping or "stopped by a signal"
             return queue.release(db, ended.run_id, worker_id, why) or "gone", why

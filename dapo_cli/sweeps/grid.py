@@ -111,9 +111,7 @@ def _resolved(configs: Iterable[RunConfig]) -> list[RunConfig]:
     for config in configs:
         key = (config.settings.env, config.hyperparameters.bins)
         if key not in known:
-            environment = envs.Environment(key[0], 0, envs.TRAINING, bins=key[1])
-            environment.close()
-            known[key] = environment.spaces
+            known[key] = envs.spaces_of(*key)
         resolved.append(config.resolved(known[key]))
     return resolved
 

@@ -12,7 +12,10 @@ from dapo_cli.errors import BadInput
 
 
 class Actions(Protocol):
-    """How an algorithm's action (size,) becomes an environment's; `choices`: of each coordinate, 0 if continuous."""
+    """How an algorithm's action (size,) becomes an environment's; `choices`: of each coordinate, 0 if continuous.
+
+    What an environment is given is a new array each time.
+    """
 
     size: int
     choices: int
@@ -41,7 +44,7 @@ class BoxActions:
     def to_environment(self, action: NDArray[np.float32]) -> NDArray[Any]:
         """The environment's action for a normalised one of shape (size,)."""
         if self._as_is:
-            return action
+            return action.copy()  # what the environment does to it must not reach the learner
         return (self.centre + self.half * action).astype(self.dtype).reshape(self.shape)
 
 
@@ -95,6 +98,22 @@ def actions_of(space: spaces.Space[Any], env_id: str, bins: int = 0) -> Actions:
         raise BadInput(f"{env_id} has {kind} actions; the algorithms take Box, as HalfCheetah-v4, or Discrete ones")
     if not np.issubdtype(space.dtype, np.floating):
         raise BadInput(f"{env_id} has Box actions of {space.dtype}; the algorithms take floating-point ones")
-    if not space.is_bounded("both"):
-        raise BadInput(f"{env_id} has unbounded actions: wrap it in gymnasium.wrappers.RescaleAction or ClipAction")
+    if not np.prod(space.shape):
+        raise BadInput(
+            f"{env_id} has Box actions of shape {space.shape}, which hold no number: there is nothing to learn"
+        )
+    # The largest number stands for infinity, too: nobody acts so far out, and the width of such a Box overflows.
+    largest = min(np.finfo(space.dtype).max, np.finfo(np.float32).max)
+    if not (np.all(space.low > -largest) and np.all(space.high < largest)):
+        bounded = f"TransformAction({{}}, lambda a: a, gymnasium.spaces.Box(-1, 1, {space.shape}))"
+        raise BadInput(f"{env_id} has unbounded actions; the algorithms need bounds: {wrapped(env_id, bounded)}")
     return BinnedActions(BoxActions(space), bins) if bins else BoxActions(space)
+
+
+def wrapped(env_id: str, wrapper: str) -> str:
+    """The remedy of an environment that needs a wrapper of Gymnasium's, `wrapper` with a place `{}` for it."""
+    inner = wrapper.format(f"gymnasium.make('{env_id}')")
+    return (
+        "register a wrapped one in a module my_module.py and train --env my_module:My-v0; its line is: "
+        f"gymnasium.register('My-v0', entry_point=lambda: gymnasium.wrappers.{inner})"
+    )

@@ -82,7 +82,7 @@ class Live:
         from rich.live import Live as RichLive
 
         self._title = title
-        self._live = RichLive(console=console.err(), auto_refresh=False, redirect_stdout=False)
+        self._live = RichLive(console=console.err(), auto_refresh=False)
 
     @contextmanager
     def shown(self) -> Iterator[None]:

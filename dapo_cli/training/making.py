@@ -12,6 +12,7 @@ from algorithms import learner_of
 from algorithms._learner import Learner
 from dapo_cli.config import RunConfig
 from dapo_cli.errors import BadInput
+from dapo_cli.streams import prints_aside
 from dapo_cli.training import envs, provenance
 from dapo_cli.training.envs import Environment
 from dapo_cli.training.execution import Execution
@@ -30,9 +31,13 @@ class Trainee(NamedTuple):
 
 
 def make(stack: ExitStack, config: RunConfig, execution: Execution) -> Trainee:
-    """Environments and learner, closed with the stack; sets PyTorch's switches. BadInput for what is not possible."""
+    """Environments and learner, closed with the stack; sets PyTorch's switches. BadInput for what is not possible.
+
+    Until then what the environments print is kept out of standard output.
+    """
     settings = config.settings
     execution.apply()
+    stack.enter_context(prints_aside())
     made = []
     for stream in (envs.TRAINING, envs.EVALUATION):
         made.append(Environment(settings.env, settings.seed, stream, bins=config.hyperparameters.bins))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from algorithms._learner import Learner
-from dapo_cli.errors import Interrupted, RunFailed
+from dapo_cli.errors import Interrupted, RunFailed, in_one_line
 from dapo_cli.project_file import database_location
 from dapo_cli.training import provenance
 from dapo_cli.training.checkpoint import Checkpoints, Loaded
@@ -66,11 +66,20 @@ class Member:
         if isinstance(error, Diverged):
             self.recorder.close("diverged", str(error))
             return RunFailed(f"run {name} diverged: {error}; its record is kept (dapo show {name})")
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"[:LONGEST_REASON]
+        reason = in_one_line(error)[:LONGEST_REASON]
         text = "".join(traceback.format_exception(error))
         self.recorder.event("traceback", reason, data={"traceback": text})
         self.recorder.close("failed", reason)
         return RunFailed(f"run {name} failed: {reason} (dapo show {name} has the traceback)")
+
+    def leave(self, screen: Display) -> None:
+        """Closes the environments of a run whose status is on record, and remarks on what they raise meanwhile."""
+        environments = self.trainee.environments
+        for remark in filter(None, dict.fromkeys([environment.close() for environment in environments])):
+            screen.say(remark)
+            with suppress(StoreError):  # the record is complete without it
+                self.recorder.event("remark", remark)
+                self.recorder.flush()
 
 
 def reopened(
@@ -119,6 +128,8 @@ def train(
         for member in going.values():
             member.recorder.close(status, reason)
 
+    for member in members:
+        stack.callback(member.leave, screen)
     try:
         for loop, member in list(going.items()):
             try:
@@ -131,7 +142,7 @@ def train(
             drive(list(going), update, screen, stop, ended)
     except (StoppedBySignal, KeyboardInterrupt) as error:
         signum = stop.requested or signal.SIGINT
-        word = "SIGTERM" if signum == signal.SIGTERM else "Ctrl-C"
+        word = "Ctrl-C" if signum == signal.SIGINT else signal.Signals(signum).name
         saved = isinstance(error, StoppedBySignal)
         close("interrupted", word if saved else f"{word} twice")
         state = "checkpoint saved" if saved else "without a checkpoint of this moment"

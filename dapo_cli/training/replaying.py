@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from dapo_cli.errors import BadInput, DapoError
+from dapo_cli.errors import BadInput, DapoError, in_one_line
 from dapo_cli.training import provenance
 from dapo_cli.training.evaluation import Played, evaluate
 from dapo_cli.training.trained import Trained
@@ -59,8 +59,8 @@ def play(
         except (DapoError, OSError):
             raise
         except Exception as error:  # whatever the environment's own code raises
-            cause = f"{type(error).__name__}: {' '.join(str(error).split())}"
-            raise BadInput(f"{trained.config.settings.env} failed while it was played ({cause}): correct it") from error
+            env = trained.config.settings.env
+            raise BadInput(f"{env} failed while it was played ({in_one_line(error)}): correct it") from error
 
 
 def compare(trained: Trained, played: list[Played], recorded: list[Played]) -> Comparison | None:

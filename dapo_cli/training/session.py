@@ -12,7 +12,6 @@ from dapo_cli.config import RunConfig
 from dapo_cli.errors import BadInput
 from dapo_cli.training import envs, extension, groups, provenance
 from dapo_cli.training.checkpoint import Checkpoints
-from dapo_cli.training.envs import Environment
 from dapo_cli.training.execution import Execution
 from dapo_cli.training.making import differences, lock, make, new_row
 from dapo_cli.training.members import Member, reopened, train
@@ -24,10 +23,7 @@ from store.session import Database
 
 def resolved(config: RunConfig) -> RunConfig:
     """The configuration with what only the environment can tell. Raises BadInput if it cannot be trained on."""
-    bins = config.hyperparameters.bins
-    environment = Environment(config.settings.env, config.settings.seed, envs.TRAINING, bins=bins)
-    environment.close()
-    return config.resolved(environment.spaces)
+    return config.resolved(envs.spaces_of(config.settings.env, config.hyperparameters.bins))
 
 
 def start(config: RunConfig, location: str) -> str:

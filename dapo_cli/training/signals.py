@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a request that the loop answers between two steps."""
+"""Ctrl-C, SIGTERM and SIGHUP as a request that the loop answers between two steps."""
 
 from __future__ import annotations
 
@@ -8,15 +8,19 @@ from typing import Any
 
 
 class Stop:
-    """While entered, the first signal sets `requested`; a second Ctrl-C ends the process at once."""
+    """While entered, the first signal sets `requested`; a second Ctrl-C ends the process at once.
+
+    A SIGHUP that is ignored, as under nohup, stays ignored.
+    """
 
     def __init__(self) -> None:
         self.requested: int | None = None  # the signal's number
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Stop:
-        for signum in (signal.SIGINT, signal.SIGTERM):
-            self._before[signum] = signal.signal(signum, self._request)
+        for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signum != signal.SIGHUP or signal.getsignal(signum) != signal.SIG_IGN:
+                self._before[signum] = signal.signal(signum, self._request)
         return self
 
     def __exit__(
@@ -26,6 +30,7 @@ class Stop:
             signal.signal(signum, handler)
 
     def _request(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        if self.requested is not None:
+        if self.requested is None:
+            self.requested = signum
+        elif signum != signal.SIGHUP:  # which shell and kernel both send when a terminal is closed
             raise KeyboardInterrupt
-        self.requested = signum

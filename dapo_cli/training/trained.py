@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,10 @@ from torch import Tensor
 from algorithms._learner import Learner
 from algorithms._replay import Replay
 from dapo_cli import config as configuration
+from dapo_cli import console
 from dapo_cli.config import RunConfig
 from dapo_cli.errors import BadInput
+from dapo_cli.streams import prints_aside
 from dapo_cli.training import envs
 from dapo_cli.training.checkpoint import Checkpoints, Loaded
 from dapo_cli.training.envs import Environment
@@ -69,8 +71,10 @@ def trained(
     envs.require_permission(settings.env, modules)
     played = settings.seed if seed is None else seed
     bins = config.hyperparameters.bins
-    environment = Environment(settings.env, played, envs.EVALUATION, bins=bins, filmed=filmed)
-    try:
+    with ExitStack() as stack:
+        stack.enter_context(prints_aside())
+        environment = Environment(settings.env, played, envs.EVALUATION, bins=bins, filmed=filmed)
+        stack.callback(_close, environment)
         config = config.resolved(environment.spaces)
         actor = Actor(config.algorithm, config.hyperparameters, environment.spaces, settings.seed)
         loaded, complaints = Checkpoints(db, run_id).load(actor, with_replay=False)
@@ -84,8 +88,11 @@ def trained(
                 f"run {name} is {run['status']}: this is its policy after {loaded.step} of {run['steps']} steps"
             )
         yield Trained(run, name, config, actor, environment, loaded, tuple(remarks))
-    finally:
-        environment.close()
+
+
+def _close(environment: Environment) -> None:
+    if remark := environment.close():
+        console.warning(remark)
 
 
 def _remedy(run: dict[str, Any], name: str) -> str:

@@ -23,7 +23,7 @@ def check(request: Request) -> None:
 def launch(request: Request, *, dry_run: bool = False) -> None:
     """Start the workers (default: one) and wait until the queue has nothing left for them.
 
-    Raises Interrupted once all have stopped after Ctrl-C or SIGTERM, RunFailed if one ended with an error.
+    Raises Interrupted once all have stopped after Ctrl-C, SIGTERM or SIGHUP, RunFailed if one ended with an error.
     """
     command = launchers.command(request)
     arguments = [sys.executable, "-P", "-m", "dapo_cli", *command.arguments]
