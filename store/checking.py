@@ -35,6 +35,7 @@ def check(location: str) -> Report:
     with Database(location, writable=False) as raw:
         path = raw.path
         if path is not None:
+            raw.refuse_other_kinds()
             if not path.exists():
                 raw.revision()  # says so
             problems = list(_damage(path))

@@ -122,7 +122,7 @@ def _copy_files(source: Path, target: Path) -> None:
 
 def _copy_file(source: Path, target: Path) -> None:
     try:
-        shutil.copy2(source, target, follow_symlinks=False)
+        shutil.copy2(source, target)
     except PermissionError as error:
         if error.filename != str(source):
             raise

@@ -106,7 +106,7 @@ def _require_plain(path: Path, status: os.stat_result) -> None:
 def _foreign(path: Path, status: os.stat_result) -> ForeignFile:
     if stat.S_ISLNK(status.st_mode):
         return ForeignFile(
-            f"{path} is a symbolic link, and dapo follows none among the files of runs: "
-            "see where it leads, then delete it or put a copy of that in its place"
+            f"{path} is a symbolic link where dapo keeps files of its own, so it may lead to anybody's: "
+            "see where it leads, then delete it, or put a copy of that in its place"
         )
     return ForeignFile(f"{path} is neither a file nor a folder, so no run wrote it: delete it")
