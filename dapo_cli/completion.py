@@ -1,14 +1,17 @@
-"""What the shell offers after a TAB: never loads torch, never changes a file, silent when something is wrong."""
+"""What the shell offers after a TAB: never loads torch, never changes a file, silent when something is wrong.
+
+Shells evaluate what they are offered (Typer's script for zsh by `eval`), and a database may come from anywhere: no word
+with a character that means something to a shell is offered, nor such a character in the words beside it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
-
-from dapo_cli.errors import DapoError
 
 if TYPE_CHECKING:
     from store.session import Database
@@ -28,11 +31,15 @@ MUJOCO = (
 )
 
 
+_PLAIN = re.compile(r"(?!-)[\w.:/+-]+")
+_ACTIVE = re.compile(r"[^\w.:/+-]+")
+
+
 def algorithms(incomplete: str) -> list[str]:
     """Names of algorithms."""
     from algorithms import names
 
-    return [name for name in names() if name.startswith(incomplete)]
+    return _plain(name for name in names() if name.startswith(incomplete))
 
 
 def environments(incomplete: str) -> list[str]:
@@ -43,13 +50,13 @@ def environments(incomplete: str) -> list[str]:
         return matching
     from gymnasium import registry
 
-    return sorted(name for name in registry if name.startswith(incomplete))
+    return _plain(sorted(name for name in registry if name.startswith(incomplete)))
 
 
 def presets(incomplete: str) -> list[str]:
     """Names of presets."""
     folder = Path(__file__).parent / "presets"
-    return sorted(file.stem for file in folder.glob("*.toml") if file.stem.startswith(incomplete))
+    return _plain(sorted(file.stem for file in folder.glob("*.toml") if file.stem.startswith(incomplete)))
 
 
 def runs(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
@@ -57,23 +64,28 @@ def runs(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     from dapo_cli.analysis.listing import starting_with
 
     rows = _read(ctx, lambda database: starting_with(database, incomplete))
-    return [(row["id"], f"{row['algo']} {row['env']} seed {row['seed']} {row['status']}") for row in rows]
+    told = {row["id"]: f"{row['algo']} {row['env']} seed {row['seed']} {row['status']}" for row in rows}
+    return [(run_id, _ACTIVE.sub(" ", told[run_id]).strip()) for run_id in _plain(told)]
 
 
 def tags(ctx: typer.Context, incomplete: str) -> list[str]:
     """Tags that some run carries."""
     from dapo_cli.analysis.listing import all_tags
 
-    return [tag for tag in _read(ctx, all_tags) if tag.startswith(incomplete)]
+    return [tag for tag in _plain(_read(ctx, all_tags)) if tag.startswith(incomplete)]
+
+
+def _plain(words: Iterable[Any]) -> list[str]:
+    """Those that mean nothing but themselves, to a shell and to dapo."""
+    return [word for word in words if isinstance(word, str) and _PLAIN.fullmatch(word)]
 
 
 def _read(ctx: typer.Context, query: Callable[[Database], list[Any]]) -> list[Any]:
     from dapo_cli.project_file import database_location
-    from store.errors import StoreError
     from store.session import Database
 
     try:
         with Database.read(database_location(ctx.params.get("db"))) as database:
             return query(database)
-    except (StoreError, DapoError):
+    except Exception:  # whatever it is, the command itself will say
         return []

@@ -52,13 +52,13 @@ def translated(location: str) -> Iterator[None]:
 
 
 @contextmanager
-def translated_files(what: str) -> Iterator[None]:
+def translated_files(what: str, elsewhere: str = "another place with --db") -> Iterator[None]:
     """Re-raise OSErrors of the body as CannotWrite about `what`, such as "the folder runs.db.files"."""
     try:
         yield
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        remedy = "free some space" if full else "check its permissions, or name another place with --db"
+        remedy = "free some space" if full else f"check its permissions, or name {elsewhere}"
         raise CannotWrite(f"can't write {what}: {error.strerror or error}: {remedy}") from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +18,7 @@ class Location(NamedTuple):
 
     shown: str  # to users: without a password
     url: URL  # with `files` in it, where it is a server's: all that another machine needs
-    path: Path | None  # absolute; None for a server
+    path: Path | None  # absolute, and of a link what it leads to; None for a server
     files: Path  # absolute
 
 
@@ -46,8 +47,24 @@ def parse(location: str) -> Location:
 
 
 def _file(location: str, path: Path) -> Location:
-    path = path.absolute()
-    return Location(location, URL.create("sqlite", database=str(path)), path, path.with_name(path.name + ".files"))
+    typed, path = path.absolute(), path.absolute()
+    if path.is_symlink():  # a name for a database elsewhere, whose files and locks are there
+        path = Path(os.path.realpath(path))
+        _refuse_files_beside_link(typed, path)
+    return Location(location, URL.create("sqlite", database=str(path)), path, _files(path))
+
+
+def _files(path: Path) -> Path:
+    return path.with_name(path.name + ".files")
+
+
+def _refuse_files_beside_link(link: Path, path: Path) -> None:
+    """An older dapo put the files of runs beside the link, where nobody who names the file itself finds them."""
+    if _files(link).is_dir() and os.path.realpath(_files(link)) != os.path.realpath(_files(path)):
+        raise StoreError(
+            f"{link} is a link to {path}, whose runs' files belong in {_files(path)}: "
+            f"move there what is in {_files(link)}, and delete that folder"
+        )
 
 
 def _server(url: URL) -> Location:

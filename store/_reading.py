@@ -8,6 +8,7 @@ could not open them), it reads without locks, and finds out at its end whether a
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from contextlib import closing, suppress
@@ -62,16 +63,38 @@ def connect(path: Path) -> Reader:
 
 
 def copy(path: Path, target: Path) -> None:
-    """A consistent copy of the database, also while it is written to. It gets its name when it is whole."""
+    """A consistent copy of the database, also while it is written to. It gets its name when it is whole.
+
+    sqlite3.Error is of reading; OSError of writing.
+    """
     aside = target.with_name(f"{target.name}.part-{os.getpid()}")
     try:
         with closing(connect(path)) as source:
-            with closing(sqlite3.connect(aside)) as destination:
-                source.backup(destination)
+            try:
+                with closing(sqlite3.connect(aside)) as destination:
+                    source.backup(destination)
+            except sqlite3.Error as error:
+                if (number := _of_writing(error)) is None:
+                    raise
+                raise OSError(number, os.strerror(number), str(target)) from error
             source.check(str(path))
         aside.replace(target)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def _of_writing(error: sqlite3.Error) -> int | None:
+    """The system's number for an error that only the copy can have had, as its source is but read."""
+    name = getattr(error, "sqlite_errorname", "")
+    numbers = {
+        "SQLITE_FULL": errno.ENOSPC,
+        "SQLITE_CANTOPEN": errno.EACCES,
+        "SQLITE_READONLY": errno.EROFS,
+        "SQLITE_IOERR_WRITE": errno.EIO,
+        "SQLITE_IOERR_FSYNC": errno.EIO,
+        "SQLITE_IOERR_TRUNCATE": errno.EIO,
+    }
+    return next((number for code, number in numbers.items() if name.startswith(code)), None)
 
 
 def _tidy(path: Path) -> Reader:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -26,8 +27,13 @@ def connect_writing(path: Path) -> sqlite3.Connection:
 
 def wal_of(path: Path) -> Path:
     """The write-ahead log, which exists while a process has the database open in WAL mode (or died doing so)."""
-    place = path.resolve()  # of a symbolic link, it lies beside the file
-    return place.with_name(place.name + "-wal")
+    return companions(path)[0]
+
+
+def companions(path: Path) -> list[Path]:
+    """The files that SQLite keeps beside the database while it is open, and writes to: log, index, rollback journal."""
+    place = Path(os.path.realpath(path))  # of a symbolic link, they lie beside the file
+    return [place.with_name(place.name + ending) for ending in ("-wal", "-shm", "-journal")]
 
 
 def has_log(path: Path) -> bool:
@@ -70,7 +76,7 @@ def wants_wal(path: Path) -> bool:
     except OSError:
         return True
     mounts = (_mount(line) for line in lines)
-    place = path.resolve().parent
+    place = Path(os.path.realpath(path)).parent
     over = [
         (len(point.parts), index, kind) for index, (point, kind) in enumerate(mounts) if place.is_relative_to(point)
     ]

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import func, select
 
-from store import _reading
+from store import _reading, run_files
+from store.errors import ForeignFile
 from store.locks import RunLock
 from store.models import Base, Checkpoint, Run
 from store.session import Database
@@ -34,6 +35,7 @@ def check(location: str) -> Report:
     with Database(location, writable=False) as raw:
         path = raw.path
         if path is not None:
+            raw.refuse_other_kinds()
             if not path.exists():
                 raw.revision()  # says so
             problems = list(_damage(path))
@@ -48,7 +50,11 @@ def check(location: str) -> Report:
         with db.connect() as session:
             rows = session.execute(select(Checkpoint.run_id, Checkpoint.path, Checkpoint.sha256)).all()
             ids = list(session.scalars(select(Run.id)))
+        linked = {str(run_id): fault for run_id in ids if (fault := _foreign(db.run_folder(str(run_id)))) is not None}
+        problems += [f"run {run_id}: {fault}" for run_id, fault in linked.items()]
         for run_id, place, sha256 in rows:
+            if str(run_id) in linked:
+                continue
             fault = _fault(db.run_folder(str(run_id)), str(place), sha256)
             if fault is not None and _on_record(db, run_id, place):  # else its run has replaced it meanwhile
                 problems.append(f"run {run_id}: checkpoint {place}: {fault}")
@@ -88,6 +94,15 @@ def _wrong_types(db: Database) -> Iterator[str]:
                     yield f"{count} values of {table.name}.{column.name} are no {column.type.python_type.__name__}"
 
 
+def _foreign(folder: Path) -> str | None:
+    """What a link in a run's folder is called, which nothing there is opened through."""
+    try:
+        run_files.check(folder)
+    except ForeignFile as error:
+        return str(error)
+    return None
+
+
 def _fault(folder: Path, place: str, sha256: str) -> str | None:
     """What is wrong with the files of a checkpoint, if anything is."""
     manifest = folder / place / "manifest.json"
@@ -98,9 +113,9 @@ def _fault(folder: Path, place: str, sha256: str) -> str | None:
         if hashlib.sha256(content).hexdigest() != sha256:
             return "manifest.json is damaged"
         listed: dict[str, Any] = json.loads(content)
-        files = {manifest.with_name(name): hash_ for name, hash_ in listed["files"].items()}
+        files = {_beside(manifest.parent, name): hash_ for name, hash_ in listed["files"].items()}
         if (folder / "replay").is_dir():  # a completed run has dropped it
-            files |= {folder / "replay" / segment["file"]: segment["sha256"] for segment in listed["replay"]}
+            files |= {_beside(folder / "replay", segment["file"]): segment["sha256"] for segment in listed["replay"]}
         for file, hash_ in files.items():
             with file.open("rb") as stream:
                 if hashlib.file_digest(stream, "sha256").hexdigest() != hash_:
@@ -110,6 +125,12 @@ def _fault(folder: Path, place: str, sha256: str) -> str | None:
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         return f"manifest.json is none: {error}"
     return None
+
+
+def _beside(folder: Path, name: str) -> Path:
+    if Path(name).name != name:
+        raise ValueError(f"it names {name!r}, which is no file of a checkpoint")
+    return folder / name
 
 
 def _on_record(db: Database, run_id: str, place: str) -> bool:
@@ -123,5 +144,5 @@ def _leftovers(db: Database, known: set[Path]) -> Iterator[str]:
     if not db.files.is_dir():
         return
     for folder in sorted(db.files.iterdir()):
-        if folder.is_dir() and folder not in known and not RunLock.is_held(folder / "lock"):
+        if (folder.is_dir() or folder.is_symlink()) and folder not in known and not RunLock.is_held(folder / "lock"):
             yield str(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -10,6 +11,7 @@ from pathlib import Path
 from sqlalchemy import delete as delete_rows
 from sqlalchemy import select
 
+from store import run_files
 from store._failures import translated_files
 from store.errors import RunBusy, RunNotFound
 from store.liveness import dead_runs
@@ -25,7 +27,8 @@ def delete(db: Database, ids: Iterable[str]) -> None:
     moved: list[tuple[Path, Path]] = []
     with ExitStack() as locks:
         for run_id in wanted:
-            if db.run_folder(run_id).is_dir():
+            if os.path.lexists(db.run_folder(run_id)):
+                run_files.check_deletable(db.run_folder(run_id))
                 lock = RunLock(db.run_folder(run_id) / "lock")
                 lock.acquire()  # nobody resumes it meanwhile
                 locks.callback(lock.release)

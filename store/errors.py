@@ -7,6 +7,7 @@ StoreError
 ├── DatabaseLocked     another process held it for too long
 ├── Disconnected       its server can't be reached, or was lost in the middle
 ├── CannotWrite        disk full, no permission, no such folder
+├── ForeignFile        a link, or what no run writes, among the files of runs
 ├── RunNotFound        no run of that id
 ├── AmbiguousRun       several runs whose ids start like that
 ├── SelectionNotFound  no frozen selection of that name
@@ -46,6 +47,10 @@ class Disconnected(StoreError):
 
 class CannotWrite(StoreError):
     """The disk is full, the place is not writable, or the folder is missing."""
+
+
+class ForeignFile(StoreError):
+    """Among the files of runs is a symbolic link, or something else that no run wrote."""
 
 
 class RunNotFound(StoreError):

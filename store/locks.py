@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from store import run_files
 from store._failures import translated_files
-from store.errors import DatabaseLocked, RunBusy
+from store.errors import DatabaseLocked, ForeignFile, RunBusy
 
 _held: set[int] = set()  # file descriptors of this process's locks
 
@@ -33,10 +34,14 @@ class RunLock:
         self._descriptor: int | None = None
 
     def acquire(self) -> None:
-        """Take the lock, making its folder if needed; RunBusy if another process has it."""
+        """Take the lock, making its folder if needed; RunBusy if another process has it.
+
+        ForeignFile if a link is in the folder: who holds the lock may write and delete there.
+        """
         with translated_files(f"the folder {self.path.parent}"):
+            run_files.check(self.path.parent)
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            descriptor = run_files.open_file(self.path, os.O_RDWR | os.O_CREAT)
         # `is_held` of another process holds a shared lock for some microseconds: one refusal proves nothing.
         if not _try_lock(descriptor, seconds=0.2):
             os.close(descriptor)
@@ -54,9 +59,11 @@ class RunLock:
     @staticmethod
     def is_held(path: Path) -> bool:
         """Whether a living process holds the lock. Changes nothing on disk."""
+        if path.parent.is_symlink():  # no run's folder
+            return False
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
+            descriptor = run_files.open_file(path, os.O_RDONLY)
+        except (OSError, ForeignFile):
             return False
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -72,7 +79,7 @@ def exclusive(path: Path, location: str, seconds: float) -> Iterator[None]:
     """One process at a time in the body. Waits up to `seconds`, then raises DatabaseLocked about `location`."""
     with translated_files(f"beside {location}"):
         path.parent.mkdir(exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        descriptor = run_files.open_file(path, os.O_RDWR | os.O_CREAT)
     try:
         if not _try_lock(descriptor, seconds):
             raise DatabaseLocked(

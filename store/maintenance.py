@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import MetaData, func, select, text
 from sqlalchemy.orm import Session
 
-from store import _reading, _sqlite, schema
+from store import _reading, _sqlite, run_files, schema
 from store._failures import translated, translated_files
 from store.errors import CannotWrite, StoreError
 from store.liveness import dead_runs
@@ -48,7 +48,7 @@ def info(location: str) -> dict[str, Any]:
             "location": db.location,
             "bytes": size,
             "files": str(db.files),
-            "files_bytes": sum(_size(path) for path in db.files.rglob("*")),
+            "files_bytes": run_files.size(db.files),
             "journal_mode": None if db.path is None else "wal" if wal else "delete",
             "schema": revision,
             "head": schema.HEAD,
@@ -89,9 +89,9 @@ def backup(location: str, target: str | Path) -> Path:
             raise CannotWrite(f"no folder {target.parent} for the copy: create it, or name another target")
         parts = [path.with_name(f"{path.name}.part-{os.getpid()}") for path in (target, folder)]
         try:
-            with translated(db.location), translated_files(f"the copy {target}"):
+            with translated(db.location), translated_files(f"the copy {target}", "another target"):
                 _reading.copy(db.path, parts[0])
-                _copy_files(db.files, parts[1])
+                _copy_files(db.files.resolve(), parts[1])  # which may lie elsewhere, by a link
                 _drop_replaced_checkpoints(db, parts[0], parts[1])
                 parts[1].rename(folder)
                 parts[0].rename(target)
@@ -110,13 +110,23 @@ def _bytes(db: Database, session: Session) -> int | None:
 
 
 def _copy_files(source: Path, target: Path) -> None:
+    """Copy the files of runs into a new folder. ForeignFile; StoreError for what can't be read; OSError of writing."""
     target.mkdir()
-    for folder, _, names in os.walk(source):
-        place = target / Path(folder).relative_to(source)
+    for folder, names in run_files.walk(source):
+        place = target / folder.relative_to(source)
         place.mkdir(exist_ok=True)
         for name in names:
             with suppress(FileNotFoundError):  # its run has just replaced it
-                shutil.copy2(Path(folder, name), place / name)
+                _copy_file(folder / name, place / name)
+
+
+def _copy_file(source: Path, target: Path) -> None:
+    try:
+        shutil.copy2(source, target)
+    except PermissionError as error:
+        if error.filename != str(source):
+            raise
+        raise StoreError(f"can't read {source}: {error.strerror}: ask its owner, or change its permissions") from error
 
 
 def _drop_replaced_checkpoints(db: Database, copy: Path, files: Path) -> None:

@@ -110,7 +110,7 @@ def _opened(location: str, target: Database) -> Iterator[Database]:
             holder = TemporaryDirectory(prefix=f".{beside.name}.merging-", dir=beside.parent)
         with holder as folder:
             copy = Path(folder) / raw.path.name
-            with translated(location):
+            with translated(location), translated_files(f"beside {target.location}"):
                 _reading.copy(raw.path, copy)
             Database.write(str(copy)).close()
             with Database.read(str(copy)) as source:

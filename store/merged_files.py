@@ -6,7 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
-from store import runs
+from store import run_files, runs
 from store.session import Database
 
 _ASIDE = ".merging"
@@ -15,19 +15,18 @@ _ASIDE = ".merging"
 def place(source: Path, target: Path) -> list[Path]:
     """Bring a run's files, which never change once they are there, into its folder; the folder, if that is new.
 
-    Left out: its lock, what is only half written, and symbolic links. OSError; a folder of ours is removed again then.
+    Left out: its lock, and what is only half written. OSError, ForeignFile; a folder of ours is removed again then.
     """
-    if not source.is_dir():
-        return []
+    for folder in (source, target):
+        run_files.check(folder)
     made = [] if target.exists() else [target]
     try:
-        for folder, _, names in os.walk(source):
-            there = target / Path(folder).relative_to(source)
+        for folder, names in run_files.walk(source):
+            there = target / folder.relative_to(source)
             there.mkdir(parents=True, exist_ok=True)
             for name in names:
-                file = Path(folder, name)
-                if name != "lock" and not name.endswith((".partial", _ASIDE)) and not file.is_symlink():
-                    _link_or_copy(file, there / name)
+                if name != "lock" and not name.endswith((".partial", _ASIDE)):
+                    _link_or_copy(folder / name, there / name)
     except BaseException:
         for folder_ in made:
             shutil.rmtree(folder_, ignore_errors=True)

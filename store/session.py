@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine, e
 from sqlalchemy.exc import NoSuchModuleError
 from sqlalchemy.orm import Session
 
-from store import _location, _postgresql, _reading, _sqlite, schema
+from store import _location, _postgresql, _reading, _sqlite, run_files, schema
 from store._failures import translated
 from store.errors import CannotWrite, Disconnected, NotADatabase, OlderSchema, StoreError
 from store.locks import exclusive
@@ -82,7 +82,7 @@ class Database:
             if self.revision() != schema.HEAD:
                 self.upgraded = schema.prepare_server(self.engine, self.location)
             return
-        self._refuse_folder()
+        self.refuse_other_kinds()
         header = _sqlite.header(path)
         revision = self.revision() if header else None
         if revision != schema.HEAD or _sqlite.uses_wal(header) != _sqlite.wants_wal(path):
@@ -95,7 +95,7 @@ class Database:
         """
         path = self.path
         if path is not None:
-            self._refuse_folder()
+            self.refuse_other_kinds()
             if not path.exists():
                 raise StoreError(_nothing_yet(self.location))
             if path.stat().st_size == 0 and not self._writable:
@@ -106,9 +106,16 @@ class Database:
         with self.connect() as session:
             return check(session.connection(), self.location)
 
-    def _refuse_folder(self) -> None:
-        if self.path is not None and self.path.is_dir():
+    def refuse_other_kinds(self) -> None:
+        """NotADatabase for a path where no file can be, ForeignFile for a link where SQLite would write its log."""
+        if self.path is None:
+            return
+        if self.path.is_dir():
             raise NotADatabase(f"{self.location} is a folder, not a results database: name a file with --db")
+        if self.path.exists() and not self.path.is_file():
+            raise NotADatabase(f"{self.location} is a device or a pipe, not a results database: name a file with --db")
+        for log in _sqlite.companions(self.path):
+            run_files.check(log)
 
     @property
     def engine(self) -> Engine:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ def copy(
         if files:
             with translated_files(f"the files of the runs beside {target}"):
                 for run_id in run_ids:
-                    if db.run_folder(run_id).is_dir():
+                    if os.path.lexists(db.run_folder(run_id)):
                         _copy_files(db.run_folder(run_id), made.run_folder(run_id))
                         (made.run_folder(run_id) / "lock").unlink(missing_ok=True)
             _drop_replaced_checkpoints(db, target, made.files)

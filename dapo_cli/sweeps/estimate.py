@@ -12,7 +12,7 @@ from dapo_cli import config as configuration
 from dapo_cli.config import RunConfig
 from dapo_cli.errors import BadInput
 from dapo_cli.training.execution import COMPILE_FROM
-from store import runs, settings
+from store import run_files, runs, settings
 from store.models import Run
 from store.session import Database
 
@@ -72,7 +72,7 @@ def measure(location: str, configs: Iterable[RunConfig]) -> Measured:
                 exact.setdefault(_key(config, bool(row["compiled"])), []).append(speed)
                 similar.setdefault(pair, []).append(speed)
             if row["status"] == "completed":
-                files.setdefault(pair, []).append(_size(db.run_folder(row["id"])))
+                files.setdefault(pair, []).append(run_files.size(db.run_folder(row["id"])))
         steps = sum(row["step"] for row in runs.listing(db))
         row_bytes = db.path.stat().st_size / steps if db.path is not None and steps else None
     return Measured(_medians(exact), _medians(similar), _medians(files), row_bytes)
@@ -131,7 +131,3 @@ def _restored(row: Mapping[str, Any], values: Mapping[str, Any]) -> RunConfig | 
 
 def _medians(lists: Mapping[Key, list[float]]) -> dict[Key, float]:
     return {key: median(values) for key, values in lists.items()}
-
-
-def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else 0

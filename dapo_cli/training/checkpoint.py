@@ -22,7 +22,7 @@ from torch import Tensor
 
 from algorithms._learner import Learner
 from dapo_cli.errors import BadInput, DapoError
-from store import runs
+from store import run_files, runs
 from store.errors import CannotWrite
 from store.session import Database
 
@@ -33,6 +33,7 @@ KEPT = 2  # checkpoints of a run: the last, and one to fall back on
 _CHECKPOINT = re.compile(r"checkpoints/\d{12}")
 _FILE = re.compile(r"tensors\.safetensors")
 _SEGMENT = re.compile(r"\d{12}-\d{12}\.safetensors")
+_LEFT_OVER = re.compile(r"\d{12}-\d{12}\.(safetensors|partial)")  # what pruning may delete
 
 
 class Unusable(DapoError):
@@ -108,9 +109,11 @@ class Checkpoints:
         """Restores the newest usable checkpoint into the learner, None if the run has none; also what was unusable.
 
         Without a learner one is usable if its files are whole.
-        BadInput if there are some and none is usable. With `forget`, unusable ones are deleted once an older one is
-        restored. Without its replay, which a completed run has dropped, the learner's is empty.
+        BadInput if there are some and none is usable; ForeignFile if a link is in the run's folder. With `forget`,
+        unusable ones are deleted once an older one is restored. Without its replay, which a completed run has dropped,
+        the learner's is empty.
         """
+        run_files.check(self._folder)
         complaints: list[str] = []
         unusable: list[dict[str, Any]] = []
         for row in runs.checkpoints(self._db, self._run_id):
@@ -203,7 +206,7 @@ class Checkpoints:
             if manifest.exists():
                 needed |= {segment["file"] for segment in json.loads(manifest.read_text())["replay"]}
         for file in (self._folder / "replay").glob("*"):
-            if file.name not in needed:
+            if file.name not in needed and _LEFT_OVER.fullmatch(file.name):
                 file.unlink(missing_ok=True)
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import resource
 import shutil
 import socket
+import sqlite3
 from pathlib import Path
 
 import pytest
 from backends import on_sqlite
 from sqlalchemy import text
 
-from store import frames, maintenance, runs, schema
+from store import _reading, frames, maintenance, runs, schema
 from store.errors import CannotWrite, NotADatabase, StoreError
 from store.locks import RunLock
 from store.recorder import Recorder
@@ -134,3 +137,41 @@ def test_a_backup_that_fails_leaves_nothing(database, make_run, tmp_path, monkey
     with pytest.raises(CannotWrite, match="No space left on device: free some space"):
         maintenance.backup(database.location, tmp_path / "copy.db")
     assert sorted(tmp_path.iterdir()) == before
+
+
+@on_sqlite
+def test_a_backup_that_finds_no_room_names_the_copy(database, make_run, tmp_path):
+    """The file size is limited, which SQLite meets in the midst of writing the copy."""
+    checkpointed(database, make_run)
+    before = sorted(tmp_path.iterdir())
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    try:
+        with pytest.raises(CannotWrite) as refusal:
+            maintenance.backup(database.location, tmp_path / "copy.db")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert str(refusal.value).startswith(f"can't write the copy {tmp_path / 'copy.db'}: ")
+    assert str(refusal.value).endswith("name another target")
+    assert database.location not in str(refusal.value)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@on_sqlite
+def test_only_the_copy_can_be_full(database):
+    full, damaged = sqlite3.OperationalError(), sqlite3.DatabaseError()
+    full.sqlite_errorname, damaged.sqlite_errorname = "SQLITE_FULL", "SQLITE_CORRUPT"
+    assert _reading._of_writing(full) == errno.ENOSPC
+    assert _reading._of_writing(damaged) is None
+
+
+@on_sqlite
+def test_a_backup_names_the_file_that_it_cannot_read(database, make_run, tmp_path, monkeypatch):
+    checkpointed(database, make_run)
+
+    def refuse(source, target):
+        raise PermissionError(13, "Permission denied", str(source))
+
+    monkeypatch.setattr(maintenance.shutil, "copy2", refuse)
+    with pytest.raises(StoreError, match=r"can't read .*runs\.db\.files/.*: Permission denied: ask its owner"):
+        maintenance.backup(database.location, tmp_path / "copy.db")
