@@ -14,12 +14,13 @@ _MAGIC = b"SQLite format 3\0"
 _HEADER_WAL = _MAGIC + b"\x10\x00\2\2"
 
 
-def connect_writing(path: Path) -> sqlite3.Connection:
-    """A connection that reads and writes; it creates the file if there is none.
+def connect_writing(path: Path, *, create: bool = True) -> sqlite3.Connection:
+    """A connection that reads and writes; it creates the file if there is none, and if it may.
 
     Transactions are begun by us (see Database), as the driver would begin them too late: at the first INSERT.
     """
-    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
+    uri = f"{path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}"
+    connection = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA foreign_keys = ON")
     return connection
 
@@ -28,6 +29,12 @@ def wal_of(path: Path) -> Path:
     """The write-ahead log, which exists while a process has the database open in WAL mode (or died doing so)."""
     place = path.resolve()  # of a symbolic link, it lies beside the file
     return place.with_name(place.name + "-wal")
+
+
+def names(path: Path) -> tuple[Path, Path, Path]:
+    """The database, its write-ahead log, and the index of that, which is there as long as the log is."""
+    wal = wal_of(path)
+    return path, wal, wal.with_name(wal.name.removesuffix("wal") + "shm")
 
 
 def has_log(path: Path) -> bool:
