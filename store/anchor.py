@@ -7,7 +7,7 @@ look for them. The same holds for the write-ahead log alone, and for its index.
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from store import _sqlite
@@ -42,6 +42,15 @@ class Anchor:
         with closing(sqlite3.connect(target)) as copy:
             copy.execute("PRAGMA synchronous = FULL")
             self._connection.backup(copy)
+
+    def withdraw(self) -> None:
+        """Remove the names of the log and its index where the file's own name has another: SQLite would mix the two."""
+        (path, place), *others = self._found.items()
+        with suppress(OSError):
+            if _place(path) != place:
+                for name, before in others:
+                    if _place(name) == before:
+                        name.unlink()
 
     def close(self) -> None:
         """Let go of the file."""

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from store._failures import translated_files
 from store.errors import CannotWrite, StoreError
 from store.merged_files import place
-from store.models import Run
+from store.models import Checkpoint, Run
 from store.schema import free_name
 from store.session import Database
 
@@ -34,5 +34,9 @@ def rescue(db: Database, run_id: str, loss: str) -> None:
     with translated_files(f"the runs' files in {db.files}"):
         for other in ids:
             place(files / db.run_folder(other).name, db.run_folder(other))
+    with db.transaction() as session:
+        for checkpoint in session.scalars(select(Checkpoint)):
+            if not (db.run_folder(checkpoint.run_id) / checkpoint.path).is_dir():  # its files are gone, too
+                session.delete(checkpoint)
     merge = f"dapo merge {quote(str(target))} --db {quote(shown)}"
     db.rescued = f"{loss} while run {run_id} was training: all rows are in {target}: bring them back with: {merge}"

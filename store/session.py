@@ -135,6 +135,7 @@ class Database:
                 for leftover in _sqlite.names(target):
                     leftover.unlink(missing_ok=True)
                 raise
+            self._anchor.withdraw()
             self.close()
             self.location, self.url, self.path, self.files = _location.parse(str(target))
             self._engine, self._anchor = self._create_engine(), moved
