@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from store.errors import CannotWrite, DatabaseLocked, Disconnected, NotADatabase, StoreError
+from store.errors import CannotWrite, DatabaseLocked, Disconnected, NotADatabase, StoreError, Vanished
 
 # Primary SQLite result codes; the extended ones start with the same words.
 _SQLITE = {
@@ -18,6 +18,7 @@ _SQLITE = {
     "SQLITE_NOTADB": (NotADatabase, "that is not an SQLite database: name another with --db"),
     "SQLITE_CORRUPT": (StoreError, "the file is damaged: dapo db check says how, and what to restore"),
     "SQLITE_FULL": (CannotWrite, "the disk is full: free some space, then resume the run"),
+    "SQLITE_READONLY_DBMOVED": (Vanished, "it was removed or renamed while it was in use: put it back, and try again"),
     "SQLITE_READONLY": (CannotWrite, "it is not writable: check its permissions, or name another with --db"),
     "SQLITE_PERM": (CannotWrite, "it is not accessible: check its permissions, or name another with --db"),
     "SQLITE_CANTOPEN": (CannotWrite, "it can't be opened: check the folder and its permissions, or use another --db"),
@@ -70,6 +71,9 @@ def _translate(error: Exception, location: str) -> StoreError:
     for code, (kind, remedy) in _SQLITE.items():
         if name.startswith(code):
             return kind(f"results database {location}: {remedy}")
+    if isinstance(cause, sqlite3.Error):  # such as a table that is not there: another program had its hands in it
+        line = " ".join(str(cause).split())
+        return StoreError(f"results database {location}: {line}: see what is wrong with it by: dapo db check")
     return _of_server(error, cause, location)
 
 

@@ -15,12 +15,13 @@ _MAGIC = b"SQLite format 3\0"
 _HEADER_WAL = _MAGIC + b"\x10\x00\2\2"
 
 
-def connect_writing(path: Path) -> sqlite3.Connection:
-    """A connection that reads and writes; it creates the file if there is none.
+def connect_writing(path: Path, *, create: bool = True) -> sqlite3.Connection:
+    """A connection that reads and writes; it creates the file if there is none, and if it may.
 
     Transactions are begun by us (see Database), as the driver would begin them too late: at the first INSERT.
     """
-    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
+    uri = f"{path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}"
+    connection = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA foreign_keys = ON")
     return connection
 
@@ -34,6 +35,12 @@ def companions(path: Path) -> list[Path]:
     """The files that SQLite keeps beside the database while it is open, and writes to: log, index, rollback journal."""
     place = Path(os.path.realpath(path))  # of a symbolic link, they lie beside the file
     return [place.with_name(place.name + ending) for ending in ("-wal", "-shm", "-journal")]
+
+
+def names(path: Path) -> tuple[Path, Path, Path]:
+    """The database, its write-ahead log, and the index of that, which is there as long as the log is."""
+    wal = wal_of(path)
+    return path, wal, wal.with_name(wal.name.removesuffix("wal") + "shm")
 
 
 def has_log(path: Path) -> bool:

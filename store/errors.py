@@ -6,13 +6,15 @@ StoreError
 ├── NewerSchema        a newer dapo made it
 ├── DatabaseLocked     another process held it for too long
 ├── Disconnected       its server can't be reached, or was lost in the middle
+├── Vanished           its file was removed, renamed or replaced while it was open
 ├── CannotWrite        disk full, no permission, no such folder
 ├── ForeignFile        a link, or what no run writes, among the files of runs
 ├── RunNotFound        no run of that id
 ├── AmbiguousRun       several runs whose ids start like that
 ├── SelectionNotFound  no frozen selection of that name
 ├── SweepNotFound      no sweep of that name
-└── RunBusy            the process that trains it is alive
+├── RunBusy            the process that trains it is alive
+└── WorkerEnded        this worker was declared dead by another
 """
 
 from __future__ import annotations
@@ -45,6 +47,10 @@ class Disconnected(StoreError):
     """The database's server can't be reached, or the connection broke; what was being committed may be or not."""
 
 
+class Vanished(StoreError):
+    """The database's file, or its log, was removed, renamed or replaced under a process that writes to it."""
+
+
 class CannotWrite(StoreError):
     """The disk is full, the place is not writable, or the folder is missing."""
 
@@ -71,3 +77,7 @@ class SweepNotFound(StoreError):
 
 class RunBusy(StoreError):
     """A living process is training this run."""
+
+
+class WorkerEnded(StoreError):
+    """This worker was silent for so long that another one declared it dead and gave its runs to the queue."""

@@ -7,7 +7,7 @@ expects, so that of two workers who want the same run, one gets it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from sqlalchemy import ColumnElement, delete, func, insert, or_, select, update
@@ -23,8 +23,13 @@ ATTEMPTS = 3
 """How often a run may crash without getting farther, before it has failed."""
 
 
-def claim(db: Database, worker_id: str, sweep: str | None = None) -> str | None:
-    """The next run for this worker, of any active sweep or of the one of that name; None if none waits."""
+def claim(
+    db: Database, worker_id: str, sweep: str | None = None, *, without: Collection[str] = ()
+) -> str | None:
+    """The next run for this worker, of any active sweep or of the one of that name; None if none waits.
+
+    Runs in `without` are passed over. WorkerEnded if another worker has declared this one dead.
+    """
     query = (
         select(Run.id)
         .join(SweepRun, SweepRun.run_id == Run.id)
@@ -36,7 +41,10 @@ def claim(db: Database, worker_id: str, sweep: str | None = None) -> str | None:
     )
     if sweep is not None:
         query = query.where(Sweep.name == clean(sweep))
+    if without:
+        query = query.where(Run.id.not_in(list(without)))
     with db.transaction() as session:
+        workers.require_alive(session, worker_id)
         run_id = session.scalar(query)
         if run_id is not None:
             session.execute(update(Run).where(Run.id == run_id).values(worker_id=worker_id))
@@ -112,13 +120,14 @@ def progress(db: Database, worker_id: str, ids: Iterable[str]) -> dict[str, dict
         return {row["id"]: dict(row) for row in rows}
 
 
-def take_over(db: Database, watch: workers.Watch) -> tuple[list[str], bool]:
+def take_over(db: Database, watch: workers.Watch, itself: str | None = None) -> tuple[list[str], bool]:
     """Free the runs of dead workers, and those of active sweeps whose process died: (their ids, whether any is unsure).
 
-    Call it again and again with the same `watch`. A living worker looks after its own runs.
+    Call it again and again with the same `watch`. A living worker looks after its own runs, and the one that calls is
+    `itself` alive.
     """
     freed, unsure = [], False
-    of_worker: dict[str | None, bool | None] = {None: False}
+    of_worker: dict[str | None, bool | None] = {itself: True, None: False}
     for run in _taken(db):
         worker_id = run["worker_id"]
         if worker_id not in of_worker:

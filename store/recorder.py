@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Table, insert, select, update
@@ -12,10 +13,11 @@ from store._values import clean, encode_json, now, split_number
 from store.errors import DatabaseLocked, Disconnected, RunBusy, RunNotFound
 from store.models import Base
 from store.recorded import Comparison, Recorded
+from store.rescue import rescue
 from store.session import Database
 
 INTERVAL = 1.0  # seconds between two transactions
-PATIENCE = 600.0  # seconds for which a run that has to write waits for a server that is away
+PATIENCE = 600.0  # seconds for which a run that has to write waits for a lock, or for a server that is away
 
 _RUN, _EPISODE, _EVALUATION, _METRIC, _EVENT = (
     Base.metadata.tables[name] for name in ("run", "episode", "evaluation", "metric", "event")
@@ -39,9 +41,10 @@ class Recorder:
     """The one writer of a run's rows while the run trains; the training thread calls it.
 
     Every INTERVAL it commits the new rows, the progress and a heartbeat in one transaction. If that fails, the rows
-    stay in memory and the next call raises the StoreError; `close` tries once more. A database that others keep locked
-    is tried again, for as long as no `flush` insists; one whose server is away, for PATIENCE even then. If the
-    connection breaks while the server commits, the heartbeat on record tells whether it has.
+    stay in memory and the next call raises the StoreError; `close` tries once more. A database that others keep locked,
+    or whose server is away, is tried again for as long as no `flush` insists, and for PATIENCE even then. If the
+    connection breaks while the server commits, the heartbeat on record tells whether it has. A file that vanishes is
+    rescued: the rows go into a copy, and `rescued` says so, which is when the run shall stop.
 
     A run has one trainer: once the run's host and process are no longer those that it had when the recorder was made,
     because another machine took the run over, nothing more is written and the StoreError RunBusy says so.
@@ -66,6 +69,7 @@ class Recorder:
         self._doubtful: _Batch | None = None
         self._trainer = self._trainer_on_record()
         db.patience = PATIENCE
+        db.rescuer = partial(rescue, db, run_id)
         self._writing = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._write_often, name=f"recorder of {run_id}", daemon=True)
@@ -137,6 +141,11 @@ class Recorder:
         self._thread.join()
         self._insist((status, reason))
         self._closed = True
+
+    @property
+    def rescued(self) -> str | None:
+        """What happened to the database's file, and where the rows are now; None as long as all is well."""
+        return self._db.rescued
 
     def _raise_error(self) -> None:
         if self._error is not None:

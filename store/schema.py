@@ -58,7 +58,7 @@ def prepare_file(engine: Engine, path: Path, files: Path, location: str) -> Upgr
             engine.dispose()  # an open connection, even ours, keeps the journal mode from being changed
             _sqlite.set_journal_mode(path)
             if revision not in (None, HEAD):
-                backup = _free_name(path, f"before-{HEAD}")
+                backup = free_name(path, f"before-{HEAD}")
                 with translated_files(f"the backup {backup}"):
                     _reading.copy(path, backup)
             with engine.connect().execution_options(immediate=True, durable=True) as connection:
@@ -68,7 +68,7 @@ def prepare_file(engine: Engine, path: Path, files: Path, location: str) -> Upgr
         except BaseException:
             engine.dispose()
             if not existed:
-                for leftover in (path, _sqlite.wal_of(path), path.with_name(path.name + "-shm"), lock):
+                for leftover in (*_sqlite.names(path), lock):
                     leftover.unlink(missing_ok=True)
                 with suppress(OSError):  # it holds files of runs
                     files.rmdir()
@@ -98,7 +98,8 @@ def _bring_to_head(connection: Connection, revision: str | None) -> None:
         migrate(connection, HEAD)
 
 
-def _free_name(path: Path, suffix: str) -> Path:
+def free_name(path: Path, suffix: str) -> Path:
+    """`path` with this suffix and, if that is taken, a number."""
     name = path.with_name(f"{path.name}.{suffix}")
     number = 2
     while name.exists():

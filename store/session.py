@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
+import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from shlex import quote
 from types import TracebackType
+from typing import Any
 
 from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine, event
 from sqlalchemy.exc import NoSuchModuleError
@@ -17,9 +21,12 @@ from sqlalchemy.orm import Session
 
 from store import _location, _postgresql, _reading, _sqlite, run_files, schema
 from store._failures import translated
-from store.errors import CannotWrite, Disconnected, NotADatabase, OlderSchema, StoreError
+from store.anchor import Anchor
+from store.errors import CannotWrite, DatabaseLocked, Disconnected, NotADatabase, OlderSchema, StoreError, Vanished
 from store.locks import exclusive
 
+HURRY = 10.0  # seconds that a transaction still waits once its process is to stop
+_SLICE = 1000  # milliseconds of waiting in SQLite's own code, which no signal interrupts
 _PLAIN = re.compile(r"[\w-]{1,64}", re.ASCII)  # ids that may name a folder
 
 
@@ -28,16 +35,24 @@ class Database:
 
     Attributes: `location` as shown to users (without a password), `url`, `path` (None for a server), `files` (the
     folder with the runs' files), `upgraded` ((old revision, new revision, backup or None) if opening upgraded it),
-    `patience` (seconds for which a transaction waits for a server that can't be reached; set it while a run trains).
+    `patience` (seconds for which a transaction waits for a server that can't be reached or a file that is locked; set it
+    while a run trains), `hurried` (whether the process is to stop, so that nothing waits for long), `rescuer` (called
+    with what happened when the file is no longer where it was, which is an error without one), `rescued` (None, or the
+    line that says what happened and where the rows are now).
     """
 
     def __init__(self, location: str, *, writable: bool) -> None:
         """For `read`, `write` and maintenance: parses the location, opens nothing and checks nothing."""
         self.location, self.url, self.path, self.files = _location.parse(location)
         self.patience = 0.0
+        self.hurried: Callable[[], bool] = lambda: False
+        self.rescuer: Callable[[str], None] | None = None
+        self.rescued: str | None = None
         self.upgraded: tuple[str, str, Path | None] | None = None
         self._writable = writable
         self._engine: Engine | None = None
+        self._anchor: Anchor | None = None
+        self._alone = threading.RLock()  # one writer at a time, as in the file
 
     @classmethod
     def read(cls, location: str) -> Database:
@@ -69,6 +84,7 @@ class Database:
         database = cls(location, writable=True)
         try:
             database._prepare()
+            database._hold()
         except BaseException:
             database.close()
             raise
@@ -87,6 +103,42 @@ class Database:
         revision = self.revision() if header else None
         if revision != schema.HEAD or _sqlite.uses_wal(header) != _sqlite.wants_wal(path):
             self.upgraded = schema.prepare_file(self.engine, path, self.files, self.location)
+
+    def _hold(self) -> None:
+        if self.path is not None:
+            self.engine.dispose()  # so that all later connections are to the file that the anchor has
+            with translated(self.location):
+                self._anchor = Anchor(self.path)
+
+    def look(self) -> None:
+        """Notice if the file that is written to is no longer where it was: the `rescuer` is called, or Vanished raised.
+
+        Every transaction does so before it begins.
+        """
+        with self._alone:
+            loss = None if self._anchor is None else self._anchor.loss()
+            if loss is None:
+                return
+            if self.rescuer is None:
+                raise Vanished(f"results database {self.location}: {loss} while it was in use: put it back, and try again")
+            self.rescuer(loss)
+
+    def move(self, target: Path) -> None:
+        """Copy all that was ever committed to a new file, also out of one whose name is gone, and go on there."""
+        if self._anchor is None:
+            raise ValueError("only a file that is written to can be moved")
+        with self._alone, translated(str(target)):
+            try:
+                self._anchor.copy(target)
+                moved = Anchor(target)
+            except BaseException:
+                for leftover in _sqlite.names(target):
+                    leftover.unlink(missing_ok=True)
+                raise
+            self._anchor.withdraw()
+            self.close()
+            self.location, self.url, self.path, self.files = _location.parse(str(target))
+            self._engine, self._anchor = self._create_engine(), moved
 
     def revision(self, check: Callable[[Connection, str], str | None] = schema.revision_of) -> str | None:
         """The schema's revision; None for a database without a table. NotADatabase, NewerSchema.
@@ -136,6 +188,8 @@ class Database:
     @contextmanager
     def connect(self) -> Iterator[Session]:
         """A session for reading: all of its statements see the same state, including what a live writer committed."""
+        if self._anchor is not None:
+            self.look()
         with translated(self.location), self._connection(immediate=False, durable=False) as connection:
             try:
                 with Session(connection) as session:
@@ -154,12 +208,13 @@ class Database:
         time as others where the database can, which SQLite can't. `durable`: on return, everything committed so far
         survives a power failure, not only the death of the process.
         """
-        with (
-            translated(self.location),
-            self._connection(immediate=True, durable=durable) as connection,
-            Session(connection) as session,
-        ):
-            session.connection()  # begins, where the session would wait for its first statement
+        with ExitStack() as stack:
+            if self.path is not None:
+                stack.enter_context(self._alone)
+                self.look()
+            stack.enter_context(translated(self.location))
+            session = self._begun(stack, durable)
+            connection = session.connection()
             if not shared and connection.dialect.name == "postgresql":
                 _postgresql.lock(connection, _postgresql.WRITERS)
             yield session
@@ -182,6 +237,9 @@ class Database:
         if self._engine is not None:
             self._engine.dispose()
             self._engine = None
+        if self._anchor is not None:
+            self._anchor.close()
+            self._anchor = None
 
     def __enter__(self) -> Database:
         return self
@@ -191,23 +249,32 @@ class Database:
     ) -> None:
         self.close()
 
-    @contextmanager
-    def _connection(self, *, immediate: bool, durable: bool) -> Iterator[Connection]:
-        with self._connected(immediate) as connection:
-            if connection.dialect.name == "postgresql" and not (immediate and self._writable):
-                _postgresql.reading(connection)
-            yield connection.execution_options(immediate=immediate, durable=durable)
-
-    def _connected(self, patient: bool) -> Connection:
-        deadline = time.monotonic() + (self.patience if patient else 0.0)
+    def _begun(self, stack: ExitStack, durable: bool) -> Session:
+        """A session on the stack, in a transaction that may write. Waits for whoever is in the way, then raises."""
+        began, end = time.monotonic(), math.inf
         while True:
             try:
-                with translated(self.location):
-                    return self.engine.connect()
-            except Disconnected:
-                if time.monotonic() >= deadline:
+                with translated(self.location), ExitStack() as attempt:
+                    connection = attempt.enter_context(self._connection(immediate=True, durable=durable))
+                    session = attempt.enter_context(Session(connection))
+                    session.connection()  # begins, where the session would wait for its first statement
+                    stack.push(attempt.pop_all())
+                    return session
+            except (DatabaseLocked, Disconnected) as error:
+                locked, now = isinstance(error, DatabaseLocked), time.monotonic()
+                if self.hurried():
+                    end = min(end, now + HURRY)
+                if now >= min(end, began + max(self.patience, _sqlite.BUSY_TIMEOUT if locked else 0.0)):
                     raise
-            time.sleep(1.0)
+            if not locked:
+                time.sleep(1.0)
+
+    @contextmanager
+    def _connection(self, *, immediate: bool, durable: bool) -> Iterator[Connection]:
+        with self.engine.connect() as connection:
+            if connection.dialect.name == "postgresql" and not (immediate and self._writable):
+                _postgresql.reading(connection)
+            yield connection.execution_options(immediate=immediate, durable=durable, patient=immediate)
 
     def _create_engine(self) -> Engine:
         if self.path is None:
@@ -221,7 +288,7 @@ class Database:
                 raise StoreError(f"no driver for {driver} ({error}): {remedy}, or use a path") from error
         path = self.path
         if self._writable:
-            engine = create_engine("sqlite://", creator=lambda: _sqlite.connect_writing(path), poolclass=QueuePool)
+            engine = create_engine("sqlite://", creator=lambda: self._connected(path), poolclass=QueuePool)
         else:
             # Each reading connects anew: how it may open the file depends on the writers of that moment.
             engine = create_engine("sqlite://", creator=lambda: _reading.connect(path), poolclass=NullPool)
@@ -229,12 +296,27 @@ class Database:
         return engine
 
 
+    def _connected(self, path: Path) -> sqlite3.Connection:
+        anchor = self._anchor
+        connection = _sqlite.connect_writing(path, create=anchor is None)
+        if anchor is not None and (loss := anchor.loss()) is not None:  # this very moment
+            connection.close()
+            raise Vanished(f"results database {self.location}: {loss} while it was in use: put it back, and try again")
+        return connection
+
+
 def _begin(connection: Connection) -> None:
     options = connection.get_execution_options()
     if options.get("immediate"):
         # In WAL mode NORMAL survives the death of the process, FULL a power failure as well.
         connection.exec_driver_sql(f"PRAGMA synchronous = {'FULL' if options['durable'] else 'NORMAL'}")
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        driver: Any = connection.connection.dbapi_connection
+        whole = int(_sqlite.BUSY_TIMEOUT * 1000)
+        driver.execute(f"PRAGMA busy_timeout = {min(whole, _SLICE) if options.get('patient') else whole}")
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        finally:
+            driver.execute(f"PRAGMA busy_timeout = {whole}")
     else:
         connection.exec_driver_sql("BEGIN")
 

@@ -10,12 +10,14 @@ from collections.abc import Hashable
 from typing import Any
 
 from sqlalchemy import insert, select, update
+from sqlalchemy.orm import Session
 
 from store._insertion import new_run_id
 from store._values import clean, now, seconds_since
+from store.errors import WorkerEnded
 from store.liveness import SILENCE
 from store.locks import RunLock
-from store.models import Worker
+from store.models import Run, Worker
 from store.session import Database
 
 
@@ -24,29 +26,50 @@ class Registered:
 
     def __init__(self, db: Database, jobs: int, sweep: str | None) -> None:
         """Records a worker that trains `jobs` runs at once, for one sweep (by name) or for any."""
-        self.id = new_run_id()
         self._db = db
-        self._lock = RunLock(_folder(db, self.id) / "lock")
+        self._row = {"host": socket.gethostname(), "pid": os.getpid(), "jobs": jobs, "sweep": sweep}
+        self._register(None)
+
+    def _register(self, before: str | None) -> None:
+        self.id = new_run_id()
+        self._lock = RunLock(_folder(self._db, self.id) / "lock")
         self._lock.acquire()
-        row = {"id": self.id, "host": socket.gethostname(), "pid": os.getpid(), "jobs": jobs, "sweep": sweep}
-        with db.transaction() as session:
-            session.execute(insert(Worker).values(**row, started_at=now(), heartbeat_at=now()))
+        still_its = (Run.worker_id == before) & Run.status.not_in(("completed", "diverged"))
+        with self._db.transaction() as session:
+            session.execute(insert(Worker).values(id=self.id, **self._row, started_at=now(), heartbeat_at=now()))
+            if before is not None:
+                session.execute(update(Run).where(still_its).values(worker_id=self.id))
 
     def beat(self) -> None:
-        """A sign of life."""
-        self._update(heartbeat_at=now())
+        """A sign of life. WorkerEnded if another worker has declared this one dead."""
+        with self._db.transaction() as session:
+            require_alive(session, self.id)
+            session.execute(update(Worker).where(Worker.id == self.id).values(heartbeat_at=now()))
+
+    def renew(self) -> None:
+        """Register as another worker, after WorkerEnded; the runs that nobody has freed meanwhile are its runs still."""
+        self._release()
+        self._register(self.id)
 
     def end(self, message: str) -> None:
         """It works no longer, and says why; the lock is released even where that can't be written."""
+        ended = {"heartbeat_at": now(), "ended_at": now(), "message": clean(message)}
         try:
-            self._update(heartbeat_at=now(), ended_at=now(), message=clean(message))
+            with self._db.transaction() as session:
+                session.execute(update(Worker).where(Worker.id == self.id, Worker.ended_at.is_(None)).values(ended))
         finally:
-            self._lock.release()
-            shutil.rmtree(_folder(self._db, self.id), ignore_errors=True)
+            self._release()
 
-    def _update(self, **values: str) -> None:
-        with self._db.transaction() as session:
-            session.execute(update(Worker).where(Worker.id == self.id).values(values))
+    def _release(self) -> None:
+        self._lock.release()
+        shutil.rmtree(_folder(self._db, self.id), ignore_errors=True)
+
+
+def require_alive(session: Session, worker_id: str) -> None:
+    """Raise WorkerEnded unless this worker is on record as alive; it is so until the end of the transaction."""
+    alive = select(Worker.id).where(Worker.id == worker_id, Worker.ended_at.is_(None)).with_for_update()
+    if session.scalar(alive) is None:
+        raise WorkerEnded("this worker was silent for so long that another one declared it dead: it registers anew")
 
 
 class Watch:

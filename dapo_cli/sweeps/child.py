@@ -16,12 +16,14 @@ from collections.abc import Sequence
 
 from dapo_cli import console
 from dapo_cli.errors import BadInput, Interrupted, RunFailed
-from store.errors import StoreError
+from store.errors import RunBusy, StoreError
 
 REFUSED = 2
 """Exit code: the run can't be trained as it is; another attempt would say the same."""
 STORE_TROUBLE = 75
 """Exit code: the database or the disk failed, not the run."""
+BUSY = 76
+"""Exit code: another process has the run's lock."""
 GRACE = 60.0
 """Seconds that a run has for its checkpoint once its worker is gone."""
 
@@ -47,6 +49,9 @@ def main(arguments: Sequence[str]) -> int:
     except BadInput as error:
         console.error(str(error))
         return REFUSED
+    except RunBusy as error:
+        console.error(str(error))
+        return BUSY
     except StoreError as error:
         console.error(str(error))
         return STORE_TROUBLE

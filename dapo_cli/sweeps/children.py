@@ -112,8 +112,8 @@ def finish(db: Database, worker_id: str, ended: Child) -> tuple[str, str]:
         if ended.stopping is not None or asked:
             why = ended.stopping or "stopped by a signal"
             return queue.release(db, ended.run_id, worker_id, why) or "gone", why
-        if code == child.STORE_TROUBLE:
-            why = _last_line(ended) or "the database failed"
+        if code in (child.STORE_TROUBLE, child.BUSY):
+            why = last_line(ended) or "the database failed"
             return queue.release(db, ended.run_id, worker_id, why) or "gone", why
     reason = _reason(ended, run)
     refused = code == child.REFUSED and run["status"] == "queued"
@@ -132,10 +132,11 @@ def _reason(ended: Child, run: Mapping[str, Any]) -> str:
     if code < 0:
         with suppress(ValueError):
             return f"killed by {signal.Signals(-code).name}"
-    return _last_line(ended) or f"its process ended with exit code {code}"
+    return last_line(ended) or f"its process ended with exit code {code}"
 
 
-def _last_line(ended: Child) -> str:
+def last_line(ended: Child) -> str:
+    """What an ended process said last on standard error, such as why it ended; "" if it said nothing."""
     size = ended.errors.seek(0, os.SEEK_END)
     ended.errors.seek(max(0, size - _TAIL))
     lines = ended.errors.read().decode("utf-8", "replace").split("\n")

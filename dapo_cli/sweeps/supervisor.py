@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -9,11 +10,11 @@ from typing import NamedTuple, Protocol
 
 from dapo_cli.errors import DapoError, Interrupted
 from dapo_cli.sweeps import children
-from dapo_cli.sweeps.child import STORE_TROUBLE
+from dapo_cli.sweeps.child import BUSY, STORE_TROUBLE
 from dapo_cli.sweeps.children import Child
 from dapo_cli.training.signals import Stop
 from store import queue, sweeps
-from store.errors import CannotWrite, StoreError
+from store.errors import CannotWrite, StoreError, Vanished, WorkerEnded
 from store.session import Database
 from store.workers import Registered, Watch
 
@@ -22,6 +23,8 @@ LOOK = 1.0  # seconds between two looks at the database
 BEAT = 5.0  # seconds between two signs of life of the worker, and between two looks for dead ones
 PATIENCE = 600.0  # seconds without the database before a worker gives up
 TROUBLES = 5  # runs in a row that the store failed before a worker gives up
+HELD = 60.0  # seconds that a run is passed over whose lock another process has
+REFUSALS = 10  # times that a worker finds a run's lock taken before it leaves the run to others
 STALL = 1800.0  # seconds without a step before a run counts as hung
 
 
@@ -62,6 +65,9 @@ def work(location: str, order: Order, screen: Screen) -> Counter[str]:
             try:
                 try:
                     worker.run(stop)
+                except Vanished:
+                    worker.dismiss()
+                    raise
                 finally:
                     worker.kill_all()
                 message = "nothing left to do"
@@ -83,6 +89,8 @@ class _Worker:
         self._unsure = False  # whether a run may be a dead worker's
         self._served: set[str] = set()  # names of the sweeps that it has had runs of
         self._troubles = 0  # runs that the store failed, in a row
+        self._refusals: Counter[str] = Counter()  # by run: how often its lock was taken
+        self._passed_over: dict[str, float] = {}  # by run: until when
         self._silent_since: float | None = None  # when the database stopped to answer
 
     def run(self, stop: Stop) -> None:
@@ -107,8 +115,8 @@ class _Worker:
     def _patiently(self, *, claiming: bool) -> bool:
         """A look at the database, which may be out of reach for a while. Returns whether nothing is left to do."""
         try:
-            done = self._look(claiming)
-        except CannotWrite:
+            done = self._look_alive(claiming)
+        except (CannotWrite, Vanished):
             raise
         except StoreError as error:
             if self._silent_since is None:
@@ -120,23 +128,33 @@ class _Worker:
         self._silent_since = None
         return done
 
+    def _look_alive(self, claiming: bool) -> bool:
+        try:
+            return self._look(claiming)
+        except WorkerEnded as error:
+            self.screen.warn(str(error))
+            self.registered.renew()  # what it had and others have taken over is noticed at the next look
+            return False
+
     def _look(self, claiming: bool) -> bool:
         self._reap()
         self._watch_children()
         if time.monotonic() >= self._next_beat or not self._children:
             self._next_beat = time.monotonic() + BEAT
             self.registered.beat()
-            _, self._unsure = queue.take_over(self.db, self._watch)
-        nothing = False
+            _, self._unsure = queue.take_over(self.db, self._watch, self.registered.id)
+        now, nothing = time.monotonic(), False
+        self._passed_over = {run_id: until for run_id, until in self._passed_over.items() if until > now}
         while claiming and not nothing and len(self._children) < self.order.jobs:
-            run_id = queue.claim(self.db, self.registered.id, self.order.sweep)
+            run_id = queue.claim(self.db, self.registered.id, self.order.sweep, without=self._passed_over)
             if run_id is None:
                 nothing = True
             else:
                 self._served |= queue.sweeps_of(self.db, run_id)
                 self._start(run_id)
         self.screen.look(self.db)
-        return nothing and not (self.order.stay or self._unsure or self._paused())
+        held = any(until < math.inf for until in self._passed_over.values())
+        return nothing and not (self.order.stay or self._unsure or held or self._paused())
 
     def _start(self, run_id: str) -> None:
         worker_id, modules = self.registered.id, self.order.modules
@@ -151,10 +169,19 @@ class _Worker:
             child.close()
             self.ended[status] += 1
             self.screen.happened(child.run_id, status, reason)
+            if status == "queued" and child.process.returncode == BUSY:
+                self._pass_over(child.run_id)
             trouble = status == "queued" and child.process.returncode == STORE_TROUBLE
             self._troubles = self._troubles + 1 if trouble else 0
             if self._troubles >= TROUBLES:
                 raise CannotWrite(f"{reason} ({TROUBLES} times in a row): repair that, then start the worker again")
+
+    def _pass_over(self, run_id: str) -> None:
+        self._refusals[run_id] += 1
+        last = self._refusals[run_id] >= REFUSALS
+        self._passed_over[run_id] = math.inf if last else time.monotonic() + HELD
+        if last:
+            self.screen.warn(f"run {run_id} still has another process: it stays in the queue, for another worker")
 
     def _watch_children(self) -> None:
         if not self._children:
@@ -172,6 +199,18 @@ class _Worker:
     def _paused(self) -> bool:
         """Whether a sweep that it has worked for will go on."""
         return any(queue.count_waiting(self.db, name, "paused") for name in self._served)
+
+    def dismiss(self) -> None:
+        """Stop the runs in good order where the worker itself can do nothing more, and pass on what they say."""
+        for child in self._children:
+            child.stop("the database vanished")
+        while any(child.process.poll() is None for child in self._children):
+            for child in self._children:
+                child.enforce()
+            time.sleep(POLL)
+        for child in self._children:
+            if line := children.last_line(child):
+                self.screen.warn(line)
 
     def kill_all(self) -> None:
         """Leave no process behind, whatever ended the worker."""

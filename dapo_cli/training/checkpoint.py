@@ -54,8 +54,11 @@ class Checkpoints:
 
     def __init__(self, db: Database, run_id: str) -> None:
         self._db, self._run_id = db, run_id
-        self._folder = db.run_folder(run_id)
         self._segments: list[dict[str, Any]] = []  # of the replay on disk: file, start, stop, sha256
+
+    @property
+    def _folder(self) -> Path:
+        return self._db.run_folder(self._run_id)  # elsewhere, once the database had to move
 
     def save(
         self, step: int, learner: Learner, loop: dict[str, Any], tensors: dict[str, Tensor], fingerprint: dict[str, Any]
@@ -149,11 +152,12 @@ class Checkpoints:
 
     def _append_replay(self, learner: Learner) -> int:
         """Writes the transitions that are not on disk yet. Returns the bytes written."""
-        total, capacity = learner.replay.total, learner.replay.capacity
+        total, capacity, folder = learner.replay.total, learner.replay.capacity, self._folder / "replay"
+        if not all((folder / segment["file"]).is_file() for segment in self._segments):
+            self._segments = []  # somebody removed them, and a checkpoint needs all: write them again
         start = max(self._segments[-1]["stop"] if self._segments else 0, total - capacity)
         if start == total:
             return 0
-        folder = self._folder / "replay"
         folder.mkdir(parents=True, exist_ok=True)
         file = folder / f"{start:012d}-{total:012d}.safetensors"
         aside = file.with_suffix(".partial")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dapo_cli.training.loop import Loop, StoppedBySignal
 from dapo_cli.training.progress import Display, combined
 from dapo_cli.training.signals import Stop
-from store.errors import StoreError
+from store.errors import StoreError, Vanished
 
 DISPLAY_SECONDS = 0.5
 
@@ -24,7 +24,7 @@ def drive(
 
     `ended` hears of a run that cannot go on: it diverged, its environment raised, or the update that it shares did. The
     others do go on. What ends all of them is raised: StoreError, StoppedBySignal (their checkpoints are written),
-    KeyboardInterrupt.
+    Vanished (they are, in the copy to which the database moved), KeyboardInterrupt.
     """
     active = list(loops)
 
@@ -62,6 +62,11 @@ def drive(
         if active:
             display.update(combined([loop.progress for loop in active]))
 
+    def leave_lost_database() -> None:
+        if active and (line := active[0].recorder.rescued):
+            each(lambda loop: loop.save(again=True))
+            raise Vanished(line)
+
     def steps() -> None:
         next_display = 0.0
         if active and active[0].evaluation_due:  # an earlier session was stopped in the midst of it
@@ -87,11 +92,13 @@ def drive(
                 next_display = now + DISPLAY_SECONDS
                 each(Loop.report)
                 show()
+                leave_lost_database()
             if stop.requested:
                 each(Loop.save)
                 raise StoppedBySignal
             if active and active[0].checkpoint_due:
                 each(Loop.save)
+                leave_lost_database()
         each(Loop.save)
 
     try:

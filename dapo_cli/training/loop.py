@@ -184,10 +184,13 @@ class Loop:
         if self.stop.requested:
             raise StoppedBySignal
 
-    def save(self) -> None:
-        """Writes a checkpoint of this moment, between two steps, if there is none of it yet. Diverged for a NaN."""
+    def save(self, again: bool = False) -> None:
+        """Writes a checkpoint of this moment, between two steps, if there is none of it yet or `again`.
+
+        Diverged for a NaN.
+        """
         progress = self.progress
-        if progress.step == self._saved:
+        if progress.step == self._saved and not again:
             return
         for name, tensor in named_leaves(self.learner.state):  # so that every checkpoint is one to go on from
             if tensor.is_floating_point() and tensor.isnan().any():

@@ -112,6 +112,7 @@ def train(
     Raises RunFailed, once the others have ended, for those that failed or diverged; Interrupted; CannotWrite.
     """
     stop = stack.enter_context(Stop())
+    db.hurried = lambda: stop.requested is not None
     names = runs.shorten(db)
     again = _resume_command(db, names[members[0].run_id])
     screen, shown = display(_title(members, names))
@@ -146,15 +147,20 @@ def train(
         saved = isinstance(error, StoppedBySignal)
         close("interrupted", word if saved else f"{word} twice")
         state = "checkpoint saved" if saved else "without a checkpoint of this moment"
+        if db.rescued:
+            raise CannotWrite(f"{db.rescued}; then continue with: {again}") from error
         raise Interrupted(f"interrupted, {state}; continue with: {again}", signum) from error
     except StoreError as error:
         with suppress(StoreError):  # where not even this can be written, a dead process is the true status
             close("interrupted", str(error))
         raise CannotWrite(f"{error}; then continue with: {again}") from error
     close("completed")
+    db.look()
     for member in going.values():
         if not member.trainee.config.settings.keep_replay:
             member.checkpoints.drop_replay()
+    if db.rescued:
+        raise CannotWrite("; ".join(map(str, [*failures, db.rescued])))
     if failures:
         raise failures[0] if len(failures) == 1 else RunFailed("; ".join(map(str, failures)))
 

@@ -14,8 +14,8 @@ from store.errors import CannotWrite, StoreError
 from store.session import Database
 
 
-def connect_to_full_disk(path: Path) -> sqlite3.Connection:
-    connection = connect_writing(path)
+def connect_to_full_disk(path: Path, **how: bool) -> sqlite3.Connection:
+    connection = connect_writing(path, **how)
     connection.execute("PRAGMA max_page_count = 20")
     return connection
 

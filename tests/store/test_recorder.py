@@ -21,6 +21,7 @@ HOLD = text("UPDATE run SET note = note")  # and nobody else may write to a run 
 def impatient(database, monkeypatch):
     """The same database with connections that wait for no lock."""
     monkeypatch.setattr("store._sqlite.BUSY_TIMEOUT", 0.02)
+    monkeypatch.setattr("store.recorder.PATIENCE", 0.0)
     with Database.write(database.location) as other:
         yield other
 
