@@ -57,7 +57,7 @@ def undisturbed(forks, tmp_path_factory) -> dict[str, object]:
     location = str(tmp_path_factory.mktemp("undisturbed") / "runs.db")
     process = forks.Process(target=harm.train, args=(location,), daemon=True)
     process.start()
-    process.join(120)
+    process.join(300)
     return result(location)
 
 

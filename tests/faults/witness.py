@@ -66,7 +66,7 @@ class Witness:
         return str(found[0]["status"]) if found else "none"
 
 
-def run_to_its_end(start: Callable[..., BaseProcess], location: str, seconds: float = 120) -> None:
+def run_to_its_end(start: Callable[..., BaseProcess], location: str, seconds: float = 300) -> None:
     """Trains or resumes the run in a process, unharmed."""
     process = start(harm.train, location)
     process.join(seconds)
