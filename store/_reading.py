@@ -14,6 +14,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from store import _sqlite
+from store.durable import flush_names
 from store.errors import StoreError
 
 
@@ -70,6 +71,7 @@ def copy(path: Path, target: Path) -> None:
                 source.backup(destination)
             source.check(str(path))
         aside.replace(target)
+        flush_names(target.parent)
     finally:
         aside.unlink(missing_ok=True)
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from store._failures import translated_files
+from store.durable import make_folder
 from store.errors import DatabaseLocked, RunBusy
 
 _held: set[int] = set()  # file descriptors of this process's locks
@@ -35,7 +36,7 @@ class RunLock:
     def acquire(self) -> None:
         """Take the lock, making its folder if needed; RunBusy if another process has it."""
         with translated_files(f"the folder {self.path.parent}"):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path.parent)
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         # `is_held` of another process holds a shared lock for some microseconds: one refusal proves nothing.
         if not _try_lock(descriptor, seconds=0.2):
@@ -71,7 +72,7 @@ class RunLock:
 def exclusive(path: Path, location: str, seconds: float) -> Iterator[None]:
     """One process at a time in the body. Waits up to `seconds`, then raises DatabaseLocked about `location`."""
     with translated_files(f"beside {location}"):
-        path.parent.mkdir(exist_ok=True)
+        make_folder(path.parent)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         if not _try_lock(descriptor, seconds):

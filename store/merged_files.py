@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from store import runs
+from store.durable import flush, flush_names
 from store.session import Database
 
 _ASIDE = ".merging"
@@ -28,6 +29,8 @@ def place(source: Path, target: Path) -> list[Path]:
                 file = Path(folder, name)
                 if name != "lock" and not name.endswith((".partial", _ASIDE)) and not file.is_symlink():
                     _link_or_copy(file, there / name)
+            flush_names(there)
+        flush_names(target.parent)
     except BaseException:
         for folder_ in made:
             shutil.rmtree(folder_, ignore_errors=True)
@@ -53,6 +56,5 @@ def _link_or_copy(source: Path, target: Path) -> None:
         aside.hardlink_to(source)
     except OSError:  # another disk, or one without hard links
         shutil.copyfile(source, aside)
-        with aside.open("rb") as file:
-            os.fsync(file.fileno())
+        flush(aside)
     aside.replace(target)

@@ -16,7 +16,6 @@ import pytest
 from tried import Trials
 from witness import Witness, result
 
-
 PRELOADED = ["harm", "dapo_cli.training.session", "torch._dynamo", "gymnasium.envs.classic_control"]
 PRELOADED += [f"dapo_cli.commands.{name}" for name in ("train", "resume", "merge", "delete", "db")]
 

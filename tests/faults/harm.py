@@ -147,7 +147,7 @@ def killed_at(location: str, what: str, number: int) -> None:
     else:  # before or after a file of a checkpoint is written, flushed, renamed or removed, or a row of one
         for place, name in (
             (checkpoint, "save_file"),
-            (checkpoint, "_flush"),
+            (checkpoint, "flush"),
             (checkpoint.shutil, "rmtree"),
             (Path, "rename"),
             (Path, "unlink"),

@@ -1,4 +1,4 @@
-"""Every operation on the disk fails in its turn, once and for good: one line, a true record, and the repeat succeeds."""
+"""Each operation on the disk fails in its turn, once and for good: one line, a true record, and a repeat succeeds."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ DOES = {
 def test_it_fails_in_one_line_and_can_be_repeated(trials: Trials, tmp_path: Path, name: str, failure: str):
     place = tmp_path / "tried"
     untouched = trials.ended(trials.words(name, trials.fresh(name, place)), place)
-    assert (untouched.code, untouched.said) == (0, untouched.said)
+    assert untouched.code == 0, untouched.said
     assert trials.done(name, place)
     assert {done.kind for done in untouched.done} >= DOES[name]
     forever, error = FAILURES[failure]
@@ -44,9 +44,9 @@ def test_it_fails_in_one_line_and_can_be_repeated(trials: Trials, tmp_path: Path
         failed = [done.kind for done in ended.done if done.failed]
         fired.update(failed[:1])
         try:
-            lines = [line for line in ended.said.splitlines() if not line.startswith("dapo: warning: ")]
-            assert ended.code in ((0, 1, 2) if failed else (0,)), ended.said
-            assert len(lines) == (0 if ended.code == 0 else 1), ended.said
+            assert ended.code in ((0, 1, 2) if failed else (0,))
+            assert len(ended.errors) == (0 if ended.code == 0 else 1)
+            assert "Traceback" not in ended.said
             assert trials.done(name, place) or ended.code, "it said that it was done"
             if not trials.done(name, place):
                 again = trials.ended(trials.words(name, place), place)
@@ -57,5 +57,5 @@ def test_it_fails_in_one_line_and_can_be_repeated(trials: Trials, tmp_path: Path
     if wrong:
         pytest.fail("\n".join(wrong), pytrace=False)
     assert sum(fired.values()) > 0
-    if POSITIONS > len(untouched.done):
+    if len(untouched.done) < POSITIONS:
         assert set(fired) >= DOES[name]

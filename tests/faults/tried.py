@@ -32,6 +32,12 @@ class Ended:
     said: str
     done: list[disk.Done]
 
+    @property
+    def errors(self) -> list[str]:
+        """The lines that say what went wrong."""
+        lines = self.said.splitlines()
+        return [line for line in lines if line.startswith("dapo: ") and not line.startswith("dapo: warning: ")]
+
 
 class Trials:
     """Folders as the commands find them, made once: `runs.db` with a run of seed 0, `other.db` with one of seed 1."""
@@ -93,7 +99,7 @@ class Trials:
         return 1 not in present["runs.db"]
 
     def true(self, folder: Path) -> dict[str, dict[int, str]]:
-        """The statuses of the runs by seed, in each database. A completed one is whole, and none seems to be trained."""
+        """The statuses of the runs by seed, in each database. A completed run is whole, and none seems to train."""
         found: dict[str, dict[int, str]] = {}
         for path in sorted(folder.glob("*.db")):
             found[path.name] = {}
