@@ -108,14 +108,15 @@ class Trials:
             with Database(str(path), writable=False) as db:
                 if db.revision() is None:
                     continue
-            assert check(str(path)).problems == []
+            problems = check(str(path)).problems
+            assert problems == [], problems
             with Database.read(str(path)) as db:
                 rows = runs.listing(db)
             for row in rows:
                 found[path.name][row["seed"]] = row["status"]
-                assert row["status"] != "running"
+                assert row["status"] != "running", row
                 if row["status"] == "completed":
-                    assert result(str(path), row["id"]) == self.results[row["seed"]]
+                    assert result(str(path), row["id"]) == self.results[row["seed"]], "it came out differently"
         return found
 
     def _start(self, function: Callable[..., None], *arguments: Any) -> int | None:
