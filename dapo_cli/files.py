@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from dapo_cli.errors import BadInput
+from store.durable import flush_all, flush_names
 
 
 @contextmanager
@@ -21,9 +22,11 @@ def aside(place: Path) -> Iterator[Path]:
     older = written.with_name(f"{written.name}.old")
     try:
         yield written
+        flush_all(written)  # else a power failure may leave an empty file under the new name
         if place.is_dir() and written.is_dir():  # only an empty folder gives way by itself
             place.rename(older)
         written.replace(place)
+        flush_names(place.parent)
     finally:
         with suppress(OSError):
             if older.exists() and not place.exists():

@@ -15,6 +15,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from store import _sqlite
+from store.durable import flush_names
 from store.errors import StoreError
 
 
@@ -79,6 +80,7 @@ def copy(path: Path, target: Path) -> None:
                 raise OSError(number, os.strerror(number), str(target)) from error
             source.check(str(path))
         aside.replace(target)
+        flush_names(target.parent)
     finally:
         aside.unlink(missing_ok=True)
 

@@ -6,13 +6,11 @@ import os
 import shutil
 from collections.abc import Iterable
 from contextlib import ExitStack
-from pathlib import Path
 
 from sqlalchemy import delete as delete_rows
 from sqlalchemy import select
 
 from store import run_files
-from store._failures import translated_files
 from store.errors import RunBusy, RunNotFound
 from store.liveness import dead_runs
 from store.locks import RunLock
@@ -21,43 +19,27 @@ from store.session import Database
 
 
 def delete(db: Database, ids: Iterable[str]) -> None:
-    """Delete runs, given by their whole ids: rows and files. RunBusy if one of them is alive: then all stay."""
+    """Delete runs, given by their whole ids: rows, then files. RunBusy if one of them is alive: then all stay.
+
+    The rows go first: whatever happens then, a run on record has its files. Files that could not be deleted belong to
+    no run, and `dapo db check` lists them.
+    """
     wanted = sorted(set(ids))
     dead = dead_runs(db)
-    moved: list[tuple[Path, Path]] = []
+    folders = [folder for folder in map(db.run_folder, wanted) if os.path.lexists(folder)]
     with ExitStack() as locks:
-        for run_id in wanted:
-            if os.path.lexists(db.run_folder(run_id)):
-                run_files.check_deletable(db.run_folder(run_id))
-                lock = RunLock(db.run_folder(run_id) / "lock")
-                lock.acquire()  # nobody resumes it meanwhile
-                locks.callback(lock.release)
-        try:
-            with db.transaction(durable=True) as session:
-                for run_id in wanted:
-                    status = session.scalar(select(Run.status).where(Run.id == run_id))
-                    if status is None:
-                        raise RunNotFound(f"no run {run_id!r} in {db.location}: it may be deleted already")
-                    if status == "running" and run_id not in dead:
-                        raise RunBusy(f"run {run_id} is being trained: stop it first")
-                    session.execute(delete_rows(Run).where(Run.id == run_id))
-                for run_id in wanted:
-                    _move_aside(db, run_id, moved)
-        except BaseException:
-            for folder, aside in moved:
-                aside.rename(folder)
-            raise
-    for _, aside in moved:
-        shutil.rmtree(aside, ignore_errors=True)
-
-
-def _move_aside(db: Database, run_id: str, moved: list[tuple[Path, Path]]) -> None:
-    folder = db.run_folder(run_id)
-    if not folder.is_dir():
-        return
-    aside = folder.with_name(f".deleted-{folder.name}")
-    with translated_files(f"the folder {db.files}"):
-        if aside.exists():  # a deletion that died here
-            shutil.rmtree(aside)
-        folder.rename(aside)
-    moved.append((folder, aside))
+        for folder in folders:
+            run_files.check_deletable(folder)
+            lock = RunLock(folder / "lock")
+            lock.acquire()  # nobody resumes it meanwhile
+            locks.callback(lock.release)
+        with db.transaction(durable=True) as session:
+            for run_id in wanted:
+                status = session.scalar(select(Run.status).where(Run.id == run_id))
+                if status is None:
+                    raise RunNotFound(f"no run {run_id!r} in {db.location}: it may be deleted already")
+                if status == "running" and run_id not in dead:
+                    raise RunBusy(f"run {run_id} is being trained: stop it first")
+                session.execute(delete_rows(Run).where(Run.id == run_id))
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from store import run_files
 from store._failures import translated_files
+from store.durable import make_folder
 from store.errors import DatabaseLocked, ForeignFile, RunBusy
 
 _held: set[int] = set()  # file descriptors of this process's locks
@@ -40,7 +41,7 @@ class RunLock:
         """
         with translated_files(f"the folder {self.path.parent}"):
             run_files.check(self.path.parent)
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path.parent)
             descriptor = run_files.open_file(self.path, os.O_RDWR | os.O_CREAT)
         # `is_held` of another process holds a shared lock for some microseconds: one refusal proves nothing.
         if not _try_lock(descriptor, seconds=0.2):
@@ -78,7 +79,7 @@ class RunLock:
 def exclusive(path: Path, location: str, seconds: float) -> Iterator[None]:
     """One process at a time in the body. Waits up to `seconds`, then raises DatabaseLocked about `location`."""
     with translated_files(f"beside {location}"):
-        path.parent.mkdir(exist_ok=True)
+        make_folder(path.parent)
         descriptor = run_files.open_file(path, os.O_RDWR | os.O_CREAT)
     try:
         if not _try_lock(descriptor, seconds):

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from store import _reading, _sqlite, run_files, schema
 from store._failures import translated, translated_files
+from store.durable import flush_all, flush_names
 from store.errors import CannotWrite, StoreError
 from store.liveness import dead_runs
 from store.session import Database
@@ -93,8 +94,10 @@ def backup(location: str, target: str | Path) -> Path:
                 _reading.copy(db.path, parts[0])
                 _copy_files(db.files.resolve(), parts[1])  # which may lie elsewhere, by a link
                 _drop_replaced_checkpoints(db, parts[0], parts[1])
+                flush_all(parts[1])
                 parts[1].rename(folder)
                 parts[0].rename(target)
+                flush_names(target.parent)
         finally:
             parts[0].unlink(missing_ok=True)
             shutil.rmtree(parts[1], ignore_errors=True)

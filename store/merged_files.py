@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
 from store import run_files, runs
+from store.durable import flush, flush_names
 from store.session import Database
 
 _ASIDE = ".merging"
@@ -27,6 +27,8 @@ def place(source: Path, target: Path) -> list[Path]:
             for name in names:
                 if name != "lock" and not name.endswith((".partial", _ASIDE)):
                     _link_or_copy(folder / name, there / name)
+            flush_names(there)
+        flush_names(target.parent)
     except BaseException:
         for folder_ in made:
             shutil.rmtree(folder_, ignore_errors=True)
@@ -52,6 +54,5 @@ def _link_or_copy(source: Path, target: Path) -> None:
         aside.hardlink_to(source)
     except OSError:  # another disk, or one without hard links
         shutil.copyfile(source, aside)
-        with aside.open("rb") as file:
-            os.fsync(file.fileno())
+        flush(aside)
     aside.replace(target)

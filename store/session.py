@@ -120,7 +120,9 @@ class Database:
             if loss is None:
                 return
             if self.rescuer is None:
-                raise Vanished(f"results database {self.location}: {loss} while it was in use: put it back, and try again")
+                raise Vanished(
+                    f"results database {self.location}: {loss} while it was in use: put it back, and try again"
+                )
             self.rescuer(loss)
 
     def move(self, target: Path) -> None:
@@ -294,7 +296,6 @@ class Database:
             engine = create_engine("sqlite://", creator=lambda: _reading.connect(path), poolclass=NullPool)
         event.listen(engine, "begin", _begin)
         return engine
-
 
     def _connected(self, path: Path) -> sqlite3.Connection:
         anchor = self._anchor

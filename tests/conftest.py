@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 os.environ["CUDA_VISIBLE_DEVICES"] = ""  # before PyTorch looks: what the tests expect is what a CPU computes
 import torch
@@ -18,6 +19,10 @@ import torch
 from store import runs
 from store.recorder import Recorder
 from store.session import Database
+
+# No test depends on the clock: a busy machine is slow, and nothing is wrong with that.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 torch.set_num_threads(1)  # as training does; the processes of a parallel test run share the cores
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import shutil
 from pathlib import Path
@@ -23,6 +22,7 @@ from torch import Tensor
 from algorithms._learner import Learner
 from dapo_cli.errors import BadInput, DapoError
 from store import run_files, runs
+from store.durable import flush
 from store.errors import CannotWrite
 from store.session import Database
 
@@ -91,14 +91,14 @@ class Checkpoints:
             }
             (aside / "manifest.json").write_text(json.dumps(manifest, indent=1))
             for path in aside.iterdir():
-                _flush(path)
+                flush(path)
                 written += path.stat().st_size
             if final.exists():  # at this step, but before its evaluation
                 runs.remove_checkpoint(self._db, self._run_id, step)
                 shutil.rmtree(final)
             aside.rename(final)
             for folder in (final, final.parent, self._folder):
-                _flush(folder)
+                flush(folder)
         except (OSError, SafetensorError) as error:
             shutil.rmtree(aside, ignore_errors=True)
             cause = getattr(error, "strerror", None) or error
@@ -141,7 +141,7 @@ class Checkpoints:
             target.mkdir(parents=True, exist_ok=True)
             for segment in parent._segments:
                 _link_or_copy(source / segment["file"], target / segment["file"])
-            _flush(target)
+            flush(target)
         except OSError as error:
             raise CannotWrite(f"cannot write the replay in {target} ({error.strerror}): make room there") from error
         self._segments = list(parent._segments)
@@ -162,9 +162,9 @@ class Checkpoints:
         file = folder / f"{start:012d}-{total:012d}.safetensors"
         aside = file.with_suffix(".partial")
         save_file({"rows": learner.replay.read(start, total)}, aside)
-        _flush(aside)
+        flush(aside)
         aside.rename(file)
-        _flush(folder)
+        flush(folder)
         self._segments = [s for s in self._segments if s["stop"] > total - capacity]
         self._segments.append({"file": file.name, "start": start, "stop": total, "sha256": _sha256(file)})
         return file.stat().st_size
@@ -240,13 +240,4 @@ def _link_or_copy(source: Path, target: Path) -> None:
         target.hardlink_to(source)
     except OSError:  # not every disk can
         shutil.copyfile(source, target)
-        _flush(target)
-
-
-def _flush(path: Path) -> None:
-    """Brings a file, or a folder's list of names, to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        flush(target)

@@ -8,10 +8,12 @@ import random
 import resource
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import disk
 import gymnasium
 import numpy as np
 import torch
@@ -77,6 +79,41 @@ def train(location: str, **options: Any) -> None:
     os._exit(0)
 
 
+def command(words: list[str], folder: str, fault: tuple[int, bool, int], said: str) -> None:
+    """One command as typed, with a fault in a folder: the number of the operation that fails, whether for good, errno.
+
+    `said` receives what it writes to standard error; beside it lies the journal of operations.
+    """
+    from dapo_cli.app import main
+
+    os.environ.pop("LD_PRELOAD")  # of programs that it starts
+    torch.set_num_threads(1)
+    sys.stdin = open(os.devnull)  # noqa: SIM115, PTH123
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
+    sys.stderr = open(said, "w", buffering=1)  # noqa: SIM115, PTH123
+    try:
+        if folder:
+            disk.arm(Path(folder), Path(f"{said}.journal"), *fault)
+        code = main(words)
+    except BaseException:
+        traceback.print_exc()
+        code = 70
+    os._exit(code)
+
+
+def stopped(words: list[str], step: int) -> None:
+    """A command whose training is killed at that step."""
+    original = loop.Loop.advance
+
+    def stepping(self: Any) -> None:
+        if self.progress.step == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+        original(self)
+
+    loop.Loop.advance = stepping  # type: ignore[method-assign]
+    command(words, "", (0, False, 0), os.devnull)
+
+
 def long(location: str, steps: int) -> None:
     """The same with another number of steps."""
     OPTIONS["steps"] = steps
@@ -110,7 +147,7 @@ def killed_at(location: str, what: str, number: int) -> None:
     else:  # before or after a file of a checkpoint is written, flushed, renamed or removed, or a row of one
         for place, name in (
             (checkpoint, "save_file"),
-            (checkpoint, "_flush"),
+            (checkpoint, "flush"),
             (checkpoint.shutil, "rmtree"),
             (Path, "rename"),
             (Path, "unlink"),

@@ -21,11 +21,11 @@ def kill_until_done(start, witness: Witness, seed: int, kills: int, longest: flo
             process.kill()
         elif how == "torn":
             process = start(harm.torn, witness.location, chance.randrange(1000))
-            witness.watch(process, 60)
+            witness.watch(process, 300)
         else:
             process = start(harm.killed_at, witness.location, how, chance.randrange(60))
-            witness.watch(process, 60)
-        process.join(60)
+            witness.watch(process, 300)
+        process.join(300)
         hits += process.exitcode == -9
         assert process.exitcode in (0, -9)
         status = witness.check() if Path(witness.location).exists() else "none"
@@ -43,7 +43,7 @@ def test_a_few_kills(in_a_process, witness, undisturbed):
 @pytest.mark.parametrize(("what", "number"), [("transaction", 14), ("checkpoint", 8), ("checkpoint", 21)])
 def test_a_kill_inside(in_a_process, witness, undisturbed, what, number):
     process = in_a_process(harm.killed_at, witness.location, what, number)
-    process.join(60)
+    process.join(300)
     assert process.exitcode == -9
     run_to_its_end(in_a_process, witness.location)
     assert witness.check() == "completed"

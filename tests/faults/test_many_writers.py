@@ -44,11 +44,11 @@ def test_no_error_no_lost_row_no_waiting(forks, tmp_path, seconds, readers, olde
     start.set()
     written = dict(counts.get(timeout=300) for _ in writing)
     for process in writing:
-        process.join(60)
+        process.join(300)
     stop.set()
     seen = [complaints.get(timeout=120) for _ in looking]
     for process in looking:
-        process.join(60)
+        process.join(300)
     assert [process.exitcode for process in (*writing, *looking)] == [0] * (WRITERS + readers)
     assert [said for said in seen if isinstance(said, str)] == []
     with Database.read(location) as db, db.connect() as session:

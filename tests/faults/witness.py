@@ -66,15 +66,16 @@ class Witness:
         return str(found[0]["status"]) if found else "none"
 
 
-def run_to_its_end(start: Callable[..., BaseProcess], location: str, seconds: float = 120) -> None:
+def run_to_its_end(start: Callable[..., BaseProcess], location: str, seconds: float = 300) -> None:
     """Trains or resumes the run in a process, unharmed."""
     process = start(harm.train, location)
     process.join(seconds)
     assert process.exitcode == 0, process.exitcode
 
 
-def result(location: str) -> dict[str, object]:
+def result(location: str, run_id: str | None = None) -> dict[str, object]:
+    """What a run came to, of a database with one run unless it is named."""
     with Database.read(location) as db:
-        (run,) = runs.listing(db)
+        (run,) = (run for run in runs.listing(db) if run_id in (None, run["id"]))
         assert (run["status"], run["exactness"]) == ("completed", "exact")
         return dict(contents(db, run["id"]))

@@ -278,7 +278,7 @@ def test_deletion_is_refused_whole_if_one_run_lives_or_is_unknown(make_run, data
     assert [path.name for path in database.files.iterdir() if path.name != "lock"] == []
 
 
-def test_a_deletion_that_fails_late_puts_the_files_back(make_run, database, monkeypatch):
+def test_a_deletion_that_fails_late_leaves_rows_and_files(make_run, database, monkeypatch):
     run_id = make_run(status="completed")
     fill(database, run_id)
     monkeypatch.setattr("sqlalchemy.orm.Session.commit", lambda _: 1 / 0)
