@@ -62,6 +62,11 @@ def number(value: Any) -> float | None:
     return float(values[0]) if len(values) == 1 else None
 
 
+def restarts(event: Event) -> bool:
+    """Whether a process says with it that it begins, or goes on, at the event's step."""
+    return event.HasField("session_log") and event.session_log.status == event.session_log.START
+
+
 def text(value: Any) -> str | None:
     """The text of a `Summary.Value`; None for one that is something else."""
     if value.WhichOneof("value") == "tensor" and value.tensor.dtype == STRING and len(value.tensor.string_val) == 1:

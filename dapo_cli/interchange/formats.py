@@ -18,7 +18,7 @@ AUTO, STABLE_BASELINES3, SPINNING_UP, TENSORBOARD, CSV, DAPO = (
     "csv",
     "dapo",
 )
-_IN_FOLDERS = (DAPO, STABLE_BASELINES3, SPINNING_UP, TENSORBOARD)
+_IN_FOLDERS = (DAPO, STABLE_BASELINES3, SPINNING_UP, TENSORBOARD, CSV)
 _OPTIONS = {  # of Reading, which only these formats take
     "return_tag": (SPINNING_UP, TENSORBOARD),
     "episode_tag": (TENSORBOARD,),
@@ -59,7 +59,7 @@ def read(path: Path, how: Reading) -> Iterator[Log]:
         logs = [_one(path, found, how)]
     hashes = {file.name if len(found.files) == 1 else str(file): reading.sha256_of(file) for file in found.files}
     for log in logs:
-        if not (log.episodes or log.evaluations or log.metrics or log.original):
+        if not (any(log.columns()) or log.original):
             raise BadInput(f"{path} holds no row of results: name another")
         log.files = hashes
         log.sha256 = log.sha256 or reading.combined(hashes.values())
@@ -76,7 +76,7 @@ def _one(path: Path, found: _Found, how: Reading) -> Log:
         return spinning_up.read(path, file, how.return_tag, how.eval_actions)
     if found.format == TENSORBOARD:
         return tensorboard_logs.read(path, found.files, how.return_tag, how.episode_tag, how.eval_actions)
-    return plain_csv.read(file, plain_csv.column_names(list(how.columns)), how.kind, how.eval_actions)
+    return plain_csv.read(path, file, plain_csv.column_names(list(how.columns)), how.kind, how.eval_actions)
 
 
 def _find(path: Path, wanted: str) -> _Found:
@@ -94,8 +94,8 @@ def _in_folder(path: Path, files: list[Path], wanted: str) -> _Found:
     if not {file.name for file in by_format[DAPO]} >= set(exported.FILES):
         del by_format[DAPO]
     held = [name for name, members in by_format.items() if members]
-    if wanted == CSV or not held or (wanted != AUTO and wanted not in held):
-        what = "log that dapo knows" if wanted in (AUTO, CSV) else f"log of {wanted}"
+    if not held or (wanted != AUTO and wanted not in held):
+        what = "log that dapo knows" if wanted == AUTO else plain_csv.PROGRESS if wanted == CSV else f"log of {wanted}"
         raise BadInput(f"{path} holds no {what}: name the run's own folder, or a file")
     chosen = held[0] if wanted == AUTO else wanted
     return _Found(chosen, by_format[chosen], [name for name in held if name != chosen])
@@ -106,7 +106,9 @@ def _belongs(file: Path, name: str) -> bool:
         return file.name in exported.FILES
     if name == STABLE_BASELINES3:
         return stable_baselines3.is_monitor(file) or file.name == stable_baselines3.EVALUATIONS
-    return file.name == "progress.txt" if name == SPINNING_UP else ".tfevents." in file.name
+    if name == TENSORBOARD:
+        return ".tfevents." in file.name
+    return file.name == ("progress.txt" if name == SPINNING_UP else plain_csv.PROGRESS)
 
 
 def _format_of(file: Path) -> str:

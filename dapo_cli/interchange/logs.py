@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ TERMINATED, TRUNCATED = 1, 2
 
 
 class Column:
-    """Rows of (step, number, length, seconds) in order of their steps, 32 bytes each."""
+    """Rows of (step, number, length, seconds), 32 bytes each; in a finished log in order of their steps."""
 
     def __init__(self) -> None:
         self.steps = array("q")
@@ -27,14 +27,25 @@ class Column:
     def __len__(self) -> int:
         return len(self.steps)
 
-    def add(self, where: str, step: int, number: float, length: int = 0, time: float = 0.0, *, once: bool) -> bool:
+    def add(
+        self,
+        where: str,
+        step: int,
+        number: float,
+        length: int = 0,
+        time: float = 0.0,
+        *,
+        once: bool,
+        ordered: bool = True,
+    ) -> bool:
         """Append a row; False where it replaced one at the same step, which only `once` does.
 
-        `where` names file and line. Raises BadInput for a step that is out of range or before the one of the last row.
+        `where` names file and line. Raises BadInput for a step that is out of range and, if `ordered`, for one before
+        that of the last row.
         """
         if not 0 <= step <= LARGEST_NUMBER:
             raise BadInput(f"{where}: {step} is no environment step: correct or remove that row")
-        if self.steps and step < self.steps[-1]:
+        if ordered and self.steps and step < self.steps[-1]:
             raise BadInput(f"{where}: step {step} comes after step {self.steps[-1]}: sort or split the file")
         new = not (once and self.steps and step == self.steps[-1])
         if not new:
@@ -45,6 +56,25 @@ class Column:
         self.lengths.append(length)
         self.times.append(time)
         return new
+
+    def rows(self) -> Iterator[tuple[int, float, int, float]]:
+        """(step, number, length, seconds) of each row."""
+        return zip(self.steps, self.numbers, self.lengths, self.times, strict=True)
+
+    def of(self, indices: Sequence[int]) -> Column:
+        """The rows at these places, in this order."""
+        chosen = Column()
+        for index in indices:
+            row = (self.steps[index], self.numbers[index], self.lengths[index], self.times[index])
+            chosen.add("", *row, once=False, ordered=False)
+        return chosen
+
+    def extend(self, other: Column) -> None:
+        """Append another's rows, as they are."""
+        self.steps.extend(other.steps)
+        self.numbers.extend(other.numbers)
+        self.lengths.extend(other.lengths)
+        self.times.extend(other.times)
 
 
 @dataclass
@@ -84,11 +114,14 @@ class Log:
         """The column of the evaluations with these actions, made at first use."""
         return self.evaluations.setdefault(actions, Column())
 
+    def columns(self) -> tuple[Column, ...]:
+        """All of them; none may have a row."""
+        return (self.episodes, *self.evaluations.values(), *self.metrics.values())
+
     @property
     def last_step(self) -> int:
         """The last environment step on record."""
-        columns = (self.episodes, *self.evaluations.values(), *self.metrics.values())
-        return max((column.steps[-1] for column in columns if column), default=0)
+        return max((column.steps[-1] for column in self.columns() if column), default=0)
 
     def counts(self) -> str:
         """`20 episodes, 3 evaluations, 4 metrics`."""
@@ -98,9 +131,7 @@ class Log:
 
     def episode_rows(self) -> Iterator[EpisodeRow]:
         """The training episodes in order."""
-        column = self.episodes
-        rows = zip(column.steps, column.numbers, column.lengths, column.times, strict=True)
-        for row, end in zip(rows, self.ends or bytes(len(column)), strict=True):
+        for row, end in zip(self.episodes.rows(), self.ends or bytes(len(self.episodes)), strict=True):
             yield EpisodeRow(*row, bool(end & TERMINATED), bool(end & TRUNCATED))
 
     def evaluation_rows(self) -> Iterator[EvaluationRow]:

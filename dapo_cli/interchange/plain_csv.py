@@ -11,11 +11,15 @@ from dapo_cli.interchange.logs import Log
 
 COLUMNS = ("step", "return", "length", "kind")
 KINDS = ("episode", "evaluation")
+PROGRESS = "progress.csv"
+STEP = "time/total_timesteps"
+_THEIRS = {"step": STEP, "return": "eval/mean_reward", "length": "eval/mean_ep_length"}
+_SECONDS = "time/time_elapsed"
 
 
 def column_names(assignments: list[str]) -> dict[str, str]:
     """`step=global_step` of --column as what we call it -> what the file calls it; raises BadInput."""
-    names = {name: name for name in COLUMNS}
+    names = {}
     for text in assignments:
         ours, equals, theirs = text.partition("=")
         if not equals or not theirs or ours not in COLUMNS:
@@ -26,25 +30,56 @@ def column_names(assignments: list[str]) -> dict[str, str]:
     return names
 
 
-def read(path: Path, names: Mapping[str, str], kind: str | None, actions: str) -> Log:
+def read(path: Path, file: Path, given: Mapping[str, str], kind: str | None, actions: str) -> Log:
     """The run of a table of returns: each row an episode, or an evaluation's episode or mean.
 
-    `names` are the file's for COLUMNS; `kind`, one of KINDS, is that of every row where no column tells. Rows of one
-    step are episodes of one evaluation. Every further column with a number is a metric.
+    `given` are the file's names for COLUMNS where they are not ours, nor those of stable-baselines3's progress.csv;
+    `kind`, one of KINDS, is that of every row where no column tells. Rows of one step are episodes of one evaluation; a
+    row without a return is none. Every further column is a metric at the rows that have a number in it.
     """
     log = Log(source="CSV", path=path)
-    for place, row in reading.table(path, reading.lines(path)):
-        step = reading.whole(place, names["step"], reading.column(place, row, names["step"]))
-        found = kind or row.get(names["kind"])
-        if found not in KINDS:
-            problem = "no column tells" if found is None else f"'{found[:40]}' does not tell"
-            remedy = "add --kind episode or --kind evaluation"
-            raise BadInput(f"{place}: {problem} whether that is an episode or an evaluation: {remedy}")
-        return_ = reading.number(place, names["return"], reading.column(place, row, names["return"]))
-        length = reading.whole(place, names["length"], row.get(names["length"]) or "0")
-        target = log.episodes if found == "episode" else log.evaluation(actions)
-        target.add(place, step, return_, length, once=False)
+    names: dict[str, str] = {}
+    left_out, without_step, indexed, theirs = reading.LeftOut(), 0, False, False
+    for place, row in reading.table(file, reading.lines(file)):
+        if not names:
+            theirs = given.get("step", STEP) == STEP and STEP in row and "step" not in row
+            names = {name: name for name in COLUMNS} | (_THEIRS if theirs else {}) | given
+            if theirs:
+                log.source = f"stable-baselines3 {PROGRESS}"
+                kind = kind or ("evaluation" if names["return"] == _THEIRS["return"] else None)
+        if not reading.column(place, row, names["step"]).strip():
+            without_step += 1
+            continue
+        step = reading.whole(place, names["step"], row[names["step"]])
+        # Who played no evaluations has no such column.
+        if text := (row.get(names["return"], "") if theirs else reading.column(place, row, names["return"])).strip():
+            return_ = reading.number(place, names["return"], text)
+            length = reading.length(place, names["length"], row.get(names["length"], "").strip())
+            target = log.episodes if _kind(place, row, names["kind"], kind) == "episode" else log.evaluation(actions)
+            target.add(place, step, return_, length, once=False)
         for name, text in row.items():
-            if name not in names.values() and text:
-                log.metric(name).add(place, step, reading.number(place, name, text), once=True)
+            if not name or name.startswith("Unnamed: "):  # pandas' index
+                indexed = True
+            elif theirs and name == _SECONDS and text.strip():
+                log.wall_time = max(log.wall_time, reading.seconds(place, name, text))
+            elif name not in names.values() and text.strip() and (number := left_out.number(name, text)) is not None:
+                log.metric(name).add(place, step, number, once=True)
+    if theirs and log.evaluations:
+        log.remarks.append(f"{names['return']} is a mean over episodes: one row an evaluation, of {actions} actions")
+    elif not (log.evaluations or log.episodes) and log.metrics:
+        log.remarks.append(f"no row has a return ({names['return']}): all columns are metrics")
+    if without_step:
+        log.remarks.append(f"left out: {without_step} {'row' if without_step == 1 else 'rows'} without {names['step']}")
+    if indexed:
+        log.remarks.append("left out: the index, a column without a name")
+    log.remarks += left_out.remark()
     return log
+
+
+def _kind(place: str, row: Mapping[str, str], column: str, kind: str | None) -> str:
+    found = kind or row.get(column)
+    if found not in KINDS:
+        problem = "no column tells" if found is None else f"'{found[:40]}' does not tell"
+        remedy = "add --kind episode or --kind evaluation"
+        raise BadInput(f"{place}: {problem} whether that is an episode or an evaluation: {remedy}")
+    return found

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import math
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +19,7 @@ LARGEST_TEXT = 4 << 30  # bytes of a file
 LONGEST_LINE = 1 << 20  # bytes; a longer line is no line of a log
 LARGEST_NUMBER = 2**53  # beyond it, a float no longer tells neighbours apart
 MOST_COLUMNS = 2000
-LARGEST_ARRAYS = 1 << 30  # bytes of all arrays of a file together
+LARGEST_ARRAYS = 1 << 27  # bytes of all arrays of a file together: some million episodes of evaluations
 
 csv.field_size_limit(LONGEST_LINE)
 
@@ -81,7 +83,8 @@ def table(
         place = f"{path}, line {reader.line_num + first_line - 1}"
         if names is None:
             names = [name.strip() for name in row]
-            if len(set(names)) < len(names) or len(names) > MOST_COLUMNS:
+            named = [name for name in names if name]  # an index has no name
+            if len(set(named)) < len(named) or len(names) > MOST_COLUMNS:
                 raise BadInput(f"{place}: the header names a column twice, or too many: correct the file")
         elif len(row) != len(names):
             raise BadInput(f"{place}: {len(row)} fields instead of {len(names)}: correct or remove that line")
@@ -89,6 +92,29 @@ def table(
             yield place, dict(zip(names, row, strict=True))
     if names is None:
         raise BadInput(f"{path} is empty: name another file")
+
+
+class LeftOut:
+    """What stands in columns of numbers and is none, to be said in one line."""
+
+    def __init__(self) -> None:
+        self.cells: Counter[str] = Counter()
+
+    def number(self, name: str, text: str) -> float | None:
+        """The number, or None for what is left out."""
+        try:
+            if "_" not in text:
+                return float(text)
+        except ValueError:
+            pass
+        self.cells[name] += 1
+        return None
+
+    def remark(self) -> list[str]:
+        """One line, or none."""
+        named = [f"{name[:40]} ({n} {'row' if n == 1 else 'rows'})" for name, n in self.cells.items()]
+        more = f" and {len(named) - 8} more columns" if len(named) > 8 else ""
+        return [f"left out, as they are no numbers: {', '.join(named[:8])}{more}"] if named else []
 
 
 def column(place: str, row: dict[str, str], name: str) -> str:
@@ -122,6 +148,16 @@ def whole(place: str, name: str, text: str) -> int:
     if not (0 <= value <= LARGEST_NUMBER and value.is_integer()):
         raise BadInput(f"{place}: {name} is '{text[:40]}', not a whole number from 0 on: correct or remove that line")
     return int(value)
+
+
+def length(place: str, name: str, text: str) -> int:
+    """An episode's length, a mean over episodes rounded; 0, which is not known, for nothing and NaN."""
+    value = number(place, name, text or "nan")
+    if math.isnan(value):
+        return 0
+    if not 0 <= value <= LARGEST_NUMBER:
+        raise BadInput(f"{place}: {name} is '{text[:40]}', no length of an episode: correct or remove that line")
+    return round(value)
 
 
 def json_object(place: str, text: str) -> dict[str, Any]:

@@ -15,23 +15,26 @@ def read(path: Path, file: Path, return_column: str | None, actions: str) -> Log
     """The run of a `progress.txt`; a `config.json` beside it tells the seed.
 
     `return_column`, by default AverageTestEpRet, becomes one row an evaluation, the mean; a training episode is nowhere
-    in the file. Every other column with a number is a metric.
+    in the file. Every other column is a metric at the rows that have a number in it.
     """
     log = Log(source="Spinning Up progress.txt", path=path)
     wanted, lengths = return_column or TEST, "TestEpLen" if (return_column or TEST) == TEST else "EpLen"
+    left_out = reading.LeftOut()
     for place, row in reading.table(file, reading.lines(file), delimiter="\t"):
         step = reading.whole(place, STEP, reading.column(place, row, STEP))
         if return_column is not None:
             reading.column(place, row, return_column)
         for name, text in row.items():
+            if not text.strip() or name in ("", STEP):
+                continue
             if name == wanted:
-                length = reading.number(place, lengths, row.get(lengths, "0"))
-                value = reading.number(place, name, text)
-                log.evaluation(actions).add(place, step, value, round(length) if 0 <= length < 2**53 else 0, once=True)
+                length = reading.length(place, lengths, row.get(lengths, ""))
+                log.evaluation(actions).add(place, step, reading.number(place, name, text), length, once=True)
             elif name == TIME:
                 log.wall_time = max(log.wall_time, reading.seconds(place, name, text))
-            elif name != STEP and text:
-                log.metric(name).add(place, step, reading.number(place, name, text), once=True)
+            elif (number := left_out.number(name, text)) is not None:
+                log.metric(name).add(place, step, number, once=True)
+    log.remarks += left_out.remark()
     if log.evaluations:
         log.remarks.append(f"{wanted} is a mean over episodes: one row an evaluation, of {actions} actions")
     else:

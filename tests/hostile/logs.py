@@ -71,11 +71,13 @@ _right = st.just('{"t_start": 1.5, "env_id": "Hopper-v4"}')
 _wrong = [st.builds(lambda env, start: json.dumps({"t_start": start, "env_id": env}), _values, _values), text]
 _header_json = st.one_of(_right, _right, _right, _right, *_wrong, st.just("[" * 3000))
 
-monitors = damaged(_bytes(st.builds("#{}\n{}".format, _header_json, _tables(["l", "r", "t"], ","))))
+_session = st.builds("#{}\n{}".format, _header_json, _tables(["l", "r", "t"], ","))
+monitors = damaged(_bytes(st.one_of(_session, _session, st.builds("{}\n{}".format, _session, _session))))
 progress = damaged(
     _bytes(_tables(["TotalEnvInteracts", "AverageTestEpRet", "TestEpLen", "Time", "EpRet", "LossPi"], "\t"))
 )
-csv_files = damaged(_bytes(_tables(["step", "return", "length", "kind"], ",")))
+_headers = [["step", "return", "length", "kind"], ["time/total_timesteps", "eval/mean_reward", "", "note", "x"]]
+csv_files = damaged(_bytes(st.sampled_from(_headers).flatmap(lambda names: _tables(names, ","))))
 
 
 @st.composite
@@ -91,10 +93,14 @@ def archives(draw: st.DrawFn) -> bytes:
     return made.getvalue()
 
 
+_SHAPES = st.sampled_from([(2, 2), (2, 2), (2, 2, 1), (4,), (4, 1), (2, 1, 2)])
+
+
 def _npy(draw: st.DrawFn, name: str, whole: bool) -> bytes:
     file = io.BytesIO()
     if whole and name in ("timesteps", "results", "ep_lengths"):
-        values = {"timesteps": np.array([100, 200]), "results": np.array([[1.0, np.nan], [np.inf, -1e300]])}
+        results = np.array([[1.0, np.nan], [np.inf, -1e300]])
+        values = {"timesteps": np.array([100, 200]), "results": results.reshape(draw(_SHAPES))}
         np.save(file, values.get(name, np.ones((2, 2))))
         return file.getvalue()
     if draw(st.booleans()):
@@ -133,6 +139,10 @@ def _event(draw: st.DrawFn) -> bytes:
     kind = draw(st.integers(0, 9))
     if kind == 0:
         return draw(st.binary(max_size=60))
+    if kind == 1 and draw(st.booleans()):
+        started = Event(step=draw(st.integers(-1, 300)))
+        started.session_log.status = draw(st.sampled_from([1, 1, 2, 3]))
+        return started.SerializeToString()
     event = Event(
         wall_time=draw(st.floats()), step=draw(st.one_of(st.integers(0, 300), st.integers(-(2**63), 2**63 - 1)))
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -51,6 +52,60 @@ def test_a_folder_with_both_is_one_run(monitor, evaluations, tmp_path):
     assert math.isnan(rows[2][3])
     assert rows[3][3] == math.inf
     assert set(log.files) == {str(tmp_path / "run" / name) for name in ("monitor.csv", "evaluations.npz")}
+
+
+@pytest.mark.parametrize("header", ["#{}\nr,l,t\n", "r,l,t\n", ""])
+def test_a_resumed_run_appends_to_its_file(monitor, header):
+    """With stable-baselines3's header, with that of its table, or with none (override_existing=False)."""
+    path = monitor("monitor.csv", [(1.0, 100, 1.0), (2.0, 50, 4.0)])
+    header = header.replace("{}", '{"t_start": 900.0, "env_id": "Hopper-v5"}')
+    path.write_text(f"{path.read_text()}{header}3.0,25,0.5\n4.0,25,1.5\n")
+    log = only(path)
+    assert [row[:4] for row in log.episode_rows()] == [
+        (100, 1.0, 100, 1.0),
+        (150, 2.0, 50, 4.0),
+        (175, 3.0, 25, 4.5),
+        (200, 4.0, 25, 5.5),
+    ]
+    assert log.wall_time == 5.5
+    assert "monitor.csv: 2 processes wrote it, one after the other; steps and seconds go on" in log.remarks
+
+
+def test_a_second_header_may_be_the_last_line_and_must_be_of_the_same_environment(monitor):
+    path = monitor("monitor.csv", [(1.0, 100, 1.0)])
+    path.write_text(path.read_text() + '#{"t_start": 900.0}\n')
+    assert len(only(path).episodes) == 1
+    path.write_text(path.read_text() + 'r,l,t\n#{"t_start": 900.0, "env_id": "Ant-v5"}\nr,l,t\n1,2,3\n')
+    with pytest.raises(BadInput, match=r"its headers are of Ant-v5, Hopper-v5: split the file"):
+        only(path)
+    path.write_text('#{"t_start": 1}\nr,l,t\n1,2,3\n#{"t_start": 2}\nr,l,t\n1,x,3\n')
+    with pytest.raises(BadInput, match="line 6: l is 'x'"):
+        only(path)
+
+
+@pytest.mark.parametrize(
+    ("shape", "rows"),
+    [
+        ((2, 2, 1), [(50, 0, 1.0, 4), (50, 1, 2.0, 5), (100, 0, 3.0, 6), (100, 1, 4.0, 7)]),
+        ((4,), [(50, 0, 1.0, 4), (100, 0, 2.0, 5), (150, 0, 3.0, 6), (200, 0, 4.0, 7)]),
+        ((4, 1), [(50, 0, 1.0, 4), (100, 0, 2.0, 5), (150, 0, 3.0, 6), (200, 0, 4.0, 7)]),
+        ((4, 1, 1), [(50, 0, 1.0, 4), (100, 0, 2.0, 5), (150, 0, 3.0, 6), (200, 0, 4.0, 7)]),
+    ],
+)
+def test_results_of_a_vectorised_environment_and_means(evaluations, shape, rows):
+    results, lengths = np.reshape([1.0, 2.0, 3.0, 4.0], shape), np.reshape([4, 5.2, 6, 7], shape[:2])
+    path = evaluations("evaluations.npz", [50 * (1 + index) for index in range(shape[0])], results, ep_lengths=lengths)
+    log = only(path)
+    assert [(row.step, row.number, row.return_, row.length) for row in log.evaluation_rows()] == rows
+    assert any("one number an evaluation" in remark for remark in log.remarks) == (shape != (2, 2, 1))
+
+
+@pytest.mark.parametrize("arrays", [{"weights": np.ones(3)}, {"timesteps": [], "results": []}, {"timesteps": [1]}])
+@pytest.mark.parametrize("results", [{}, {"timesteps": [1], "results": np.ones((1, 0))}])
+def test_an_npz_file_without_evaluations_is_refused(tmp_path, arrays, results):
+    np.savez(tmp_path / "evaluations.npz", **(arrays | results))
+    with pytest.raises(BadInput, match=r"no array|holds no evaluation: name another"):
+        only(tmp_path / "evaluations.npz")
 
 
 def test_the_hash_is_of_the_content(monitor):
@@ -126,15 +181,36 @@ def test_a_header_that_promises_terabytes_is_not_believed(tmp_path):
     np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (10**12, 10)})
     with zipfile.ZipFile(tmp_path / "evaluations.npz", "w") as archive:
         archive.writestr("results.npy", header.getvalue())
-    with pytest.raises(BadInput, match="no whole array"):
+    with pytest.raises(BadInput, match="'results' is no array"):
         only(tmp_path / "evaluations.npz")
+
+
+def test_a_zip_bomb_takes_no_memory(tmp_path):
+    """What is declared counts, as no more than that is unpacked: 150 MB of zeros in 150 kB."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (1, 20_000_000)})
+    path = tmp_path / "evaluations.npz"
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        archive.open("results.npy", "w") as file,
+    ):
+        file.write(header.getvalue())
+        for _ in range(150):
+            file.write(bytes(1_000_000))
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadInput, match="too large"):
+            only(tmp_path / "evaluations.npz")
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_zip_bomb_is_not_unpacked(tmp_path, monkeypatch):
     monkeypatch.setattr("dapo_cli.interchange.reading.LARGEST_ARRAYS", 1000)
     with zipfile.ZipFile(tmp_path / "evaluations.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("results.npy", bytes(1001))
-    monkeypatch.setattr(zipfile.ZipFile, "read", lambda *_: pytest.fail("unpacked"))
+    monkeypatch.setattr(zipfile.ZipFile, "open", lambda *_: pytest.fail("unpacked"))
     with pytest.raises(BadInput, match="too large"):
         only(tmp_path / "evaluations.npz")
 

@@ -83,8 +83,62 @@ def test_files_of_a_continued_run_are_one(event_file, tmp_path):
     log = only(tmp_path / "run")
     assert [(row.step, row.value) for row in log.metric_rows()] == [(100, 1.0), (200, 2.0)]
     event_file(("q", 150, 2.0), name="run/events.out.tfevents.3.host", start=3000.0)
-    with pytest.raises(BadInput, match=r"tfevents\.3\.host, record 2, tag 'q': step 150 comes after step 200"):
+    with pytest.raises(BadInput, match=r"tfevents\.3\.host, tag 'q': step 150 comes after step 200 of the file before"):
         only(tmp_path / "run")
+
+
+def test_metrics_out_of_order_are_sorted_and_returns_refused(event_file):
+    path = event_file(("q", 200, 2.0), ("q", 100, 1.0), ("q", 200, 3.0), ("eval/mean_reward", 100, 9.0))
+    log = only(path)
+    assert [(row.step, row.value) for row in log.metric_rows()] == [(100, 1.0), (200, 3.0)]
+    assert "q: 1 times a step before the last one; sorted by step" in log.remarks
+    for tag in ("charts/episodic_return", "eval/mean_reward"):
+        with pytest.raises(BadInput, match=rf"tag '{tag}': step 50 comes after step 100: two runs share the file"):
+            only(event_file((tag, 100, 1.0), (tag, 50, 1.0)))
+
+
+@pytest.mark.parametrize("in_one_file", [True, False])
+def test_a_restart_takes_back_what_came_after_it(tmp_path, in_one_file):
+    """As TensorBoard does, and as torch's SummaryWriter(purge_step=…) asks for."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    first = SummaryWriter(str(tmp_path), filename_suffix=".1")
+    for step in (100, 200, 300):
+        first.add_scalar("charts/episodic_return", step, step)
+        first.add_scalar("q", step, step)
+    first.add_scalar("only/before", 1.0, 300)
+    first.close()
+    second = SummaryWriter(str(tmp_path), purge_step=200, filename_suffix=".2")
+    for step in (200, 250):
+        second.add_scalar("charts/episodic_return", -step, step)
+        second.add_scalar("q", -step, step)
+    second.close()
+    files = sorted(tmp_path.iterdir(), key=lambda file: file.suffix)
+    if in_one_file:
+        files[0].write_bytes(files[0].read_bytes() + files[1].read_bytes())
+        files[1].unlink()
+    else:
+        files[0].rename(tmp_path / "events.out.tfevents.1")
+        files[1].rename(tmp_path / "events.out.tfevents.2")
+    log = only(tmp_path)
+    assert [(row.step, row.return_) for row in log.episode_rows()] == [(100, 100.0), (200, -200.0), (250, -250.0)]
+    assert [(row.name, row.step, row.value) for row in log.metric_rows()] == [
+        ("q", 100, 100.0),
+        ("q", 200, -200.0),
+        ("q", 250, -250.0),
+    ]
+    assert any("restarted at step 200; 5 numbers from it on are void" in remark for remark in log.remarks)
+
+
+def test_settings_with_a_bar_a_backslash_or_more_lines(event_file):
+    text = "|param|value|\n|-|-|\n|layers|relu|tanh|\n|folder|C:\\new|\n|note|two\nlines|\n|tau|0.5|"
+    log = only(event_file(("hyperparameters/text_summary", text), ("q", 1, 1.0)))
+    assert {row["name"]: row["value"] for row in log.settings} == {
+        "layers": "relu|tanh",
+        "folder": "C:\\new",
+        "tau": 0.5,
+    }
+    assert "left out: 2 lines of the settings' text that are no row of a table" in log.remarks
 
 
 def test_numbers_may_be_tensors(tmp_path):

@@ -107,7 +107,8 @@ def test_columns_may_have_other_names(write):
         ('step,return,kind\n1,"2,episode\n', "no table"),
         ("step,return,step\n", "line 1: the header"),
         ("x" * (1 << 20), "line 1: that is no text"),
-        ('step,return,kind,note\n1,2,episode,"a\nb"\n', "line 3: note is"),
+        ("step,return,kind,length\n1,2,episode,-3\n", "line 2: length is '-3'"),
+        ("step,return,kind\n1,two,episode\n", "line 2: return is 'two'"),
     ],
 )
 def test_a_csv_file_that_is_none_is_refused(write, text, message):
