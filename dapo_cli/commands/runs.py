@@ -29,7 +29,8 @@ def runs(
 
     For example: --where "algo = 'dapo-kl' and beta < 0.5 and env ~ 'Cheetah'". A filter compares fields with = != < <=
     > >= ~ (contains) !~ and in (…), joined by and, or, not and parentheses. Fields are algo, env, seed, status, tag,
-    note, final (the final return), every other column of the table run, and every hyperparameter.
+    note, final (the final return), age (age < 2d), created_at (>= yesterday) and every other column of the table run, and
+    every hyperparameter.
     """
     from dapo_cli import display
     from dapo_cli.analysis import listing

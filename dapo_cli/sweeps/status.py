@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from dapo_cli.display import duration_text, number_text, progress_text
+from dapo_cli.display import duration_text, mean_of, number_text, progress_text
 from store import runs, settings, summaries, sweeps, workers
 from store.session import Database
 
@@ -138,7 +138,7 @@ def _group(key: tuple[str, ...], members: Sequence[Mapping[str, Any]], finals: M
         Counter(row["status"] for row in members),
         sum(_step(row) for row in members),
         sum(row["steps"] for row in members),
-        math.fsum(means) / len(means) if means and all(map(math.isfinite, means)) else math.nan if means else None,
+        mean_of(means) if means else None,
         False,
     )
 
