@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from sqlalchemy import delete as delete_rows
@@ -46,6 +47,16 @@ def delete(db: Database, ids: Iterable[str]) -> None:
             raise
     for _, aside in moved:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def size(db: Database, run_id: str) -> int:
+    """Bytes of a run's files, without those that links in its folder point to."""
+    places = (Path(folder, name) for folder, _, names in os.walk(db.run_folder(run_id)) for name in names)
+    total = 0
+    for place in places:
+        with suppress(OSError):  # its run has just replaced it
+            total += place.lstat().st_size
+    return total
 
 
 def _move_aside(db: Database, run_id: str, moved: list[tuple[Path, Path]]) -> None:

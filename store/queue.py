@@ -24,7 +24,10 @@ ATTEMPTS = 3
 
 
 def claim(db: Database, worker_id: str, sweep: str | None = None) -> str | None:
-    """The next run for this worker, of any active sweep or of the one of that name; None if none waits."""
+    """The next run for this worker, of any active sweep or of the one of that name; None if none waits.
+
+    Where the worker is on record, the sweep is that of its row, which follows when the sweep is renamed.
+    """
     query = (
         select(Run.id)
         .join(SweepRun, SweepRun.run_id == Run.id)
@@ -35,7 +38,8 @@ def claim(db: Database, worker_id: str, sweep: str | None = None) -> str | None:
         .with_for_update(of=Run, skip_locked=True)  # SQLite needs none: its transaction holds the one write lock
     )
     if sweep is not None:
-        query = query.where(Sweep.name == clean(sweep))
+        on_record = select(Worker.sweep).where(Worker.id == worker_id).scalar_subquery()
+        query = query.where(Sweep.name == func.coalesce(on_record, clean(sweep)))
     with db.transaction() as session:
         run_id = session.scalar(query)
         if run_id is not None:
@@ -82,8 +86,8 @@ def crashed(db: Database, run_id: str, worker_id: str, reason: str, *, since: in
 
 
 def sweeps_of(db: Database, run_id: str) -> set[str]:
-    """The names of the sweeps to which a run belongs."""
-    query = select(Sweep.name).join(SweepRun, SweepRun.sweep_id == Sweep.id).where(SweepRun.run_id == run_id)
+    """The ids of the sweeps to which a run belongs."""
+    query = select(SweepRun.sweep_id).where(SweepRun.run_id == run_id)
     with db.connect() as session:
         return set(session.scalars(query))
 
@@ -143,11 +147,11 @@ def _worker_alive(db: Database, watch: workers.Watch, run: dict[str, Any]) -> bo
     return alive
 
 
-def count_waiting(db: Database, sweep: str | None = None, state: str = "active") -> int:
+def count_waiting(db: Database, sweep_id: str | None = None, state: str = "active") -> int:
     """How many runs wait, of sweeps in this state."""
     links = select(SweepRun.run_id).join(Sweep, Sweep.id == SweepRun.sweep_id).where(Sweep.state == state)
-    if sweep is not None:
-        links = links.where(Sweep.name == clean(sweep))
+    if sweep_id is not None:
+        links = links.where(Sweep.id == sweep_id)
     with db.connect() as session:
         return session.scalar(select(func.count()).select_from(Run).where(_waits(), Run.id.in_(links))) or 0
 

@@ -224,6 +224,11 @@ class _Parser:
         raise BadInput(f"--where: {problem} {found}")
 
 
+def quoted(text: str) -> str:
+    """A text as a filter has it, in the quotes that a shell's quotes leave alone: `"it's"`."""
+    return '"' + text.replace('"', '""') + '"'
+
+
 def contains(text: str, part: str) -> bool:
     """What `~` means: upper and lower case are the same, of every alphabet. `store.folding` says it in SQL."""
     return part.lower() in text.lower()

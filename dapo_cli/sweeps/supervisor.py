@@ -81,7 +81,7 @@ class _Worker:
         self._watch = Watch()
         self._next_beat = 0.0
         self._unsure = False  # whether a run may be a dead worker's
-        self._served: set[str] = set()  # names of the sweeps that it has had runs of
+        self._served: set[str] = set()  # ids of the sweeps that it has had runs of
         self._troubles = 0  # runs that the store failed, in a row
         self._silent_since: float | None = None  # when the database stopped to answer
 
@@ -171,7 +171,7 @@ class _Worker:
 
     def _paused(self) -> bool:
         """Whether a sweep that it has worked for will go on."""
-        return any(queue.count_waiting(self.db, name, "paused") for name in self._served)
+        return any(queue.count_waiting(self.db, sweep_id, "paused") for sweep_id in self._served)
 
     def kill_all(self) -> None:
         """Leave no process behind, whatever ended the worker."""

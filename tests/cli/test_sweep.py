@@ -130,3 +130,17 @@ def test_a_sweep_is_trained_and_typed_again_has_nothing_to_do(dapo, results):
     assert (again.code, "3 runs (3 known)" in again.err) == (0, True)
     assert "sweep main: 3 runs, 3 completed" in again.err
     assert runs.count(results) == 3
+
+
+def test_a_sweep_is_renamed(dapo, refused, results):
+    assert dapo("sweep", *GRID, "--seeds", "1", "--enqueue").code == 0
+    assert dapo("sweep", *GRID[:-1], "other one", "--seeds", "1", "--enqueue").code == 0
+    assert (
+        refused("sweep", "rename", "main", "other one") == "there is a sweep 'other one' already: choose another name"
+    )
+    assert refused("sweep", "rename", "main", " ") == "a sweep has a name: dapo sweep rename main main"
+    assert refused("sweep", "rename", "mian", "x").startswith("there is no sweep 'mian'")
+    outcome = dapo("sweep", "rename", "main", "paper")
+    assert (outcome.code, outcome.err) == (0, "sweep main is called paper now\n")
+    assert sorted(sweep["name"] for sweep in sweeps.listing(results)) == ["other one", "paper"]
+    assert dapo("sweep", "top-up", "paper", "--seeds", "2").err.startswith("3 new runs, 0 shared")
