@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from store import runs
 from store.locks import RunLock
 
 OLD_DATABASE = Path(__file__).parent.parent / "golden" / "schema-0001.db"
@@ -111,6 +112,14 @@ def test_db_info(dapo, record_run):
     facts = json.loads(dapo("db", "info", "--json").out)
     assert facts["schema"] == facts["head"]
     assert facts["rows"]["run"] == 2
+
+
+def test_db_check_of_a_copy_without_its_files(dapo, results, record_run):
+    runs.add_checkpoint(results, record_run(), step=1000, path="checkpoints/1000", size=1, sha256="0")
+    outcome = dapo("db", "check")
+    assert (outcome.code, outcome.out) == (0, "whole; 0 checkpoints read, 1 not here\n")
+    assert outcome.err.startswith("the runs' files are not beside the database")
+    assert outcome.err.count("\n") == 1
 
 
 def test_db_backup(dapo, refused, record_run, tmp_path):
