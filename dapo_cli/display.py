@@ -42,13 +42,21 @@ def number_text(value: float | None, scale: float | None = None) -> str:
     return text.removeprefix("-") if float(text) == 0 else text
 
 
+def mean_of(values: Sequence[float]) -> float:
+    """The mean, with infinite values and NaN as `store.summaries` has it; `values` is not empty."""
+    try:
+        return statistics.fmean(values)
+    except (OverflowError, ValueError):  # of huge values, of infinite ones of both signs
+        return sum(values) / len(values)
+
+
 def mean_text(values: Sequence[float]) -> str:
     """`5123 ± 210`: mean and standard deviation of episodes' returns, the latter where there is one."""
     if not values:
         return "–"
-    if not all(map(math.isfinite, values)):
-        return str(math.nan)
-    mean = statistics.fmean(values)
+    mean = mean_of(values)
+    if not math.isfinite(mean):
+        return number_text(mean)
     return number_text(mean) + (f" ± {number_text(statistics.stdev(values), mean)}" if len(values) > 1 else "")
 
 
@@ -79,18 +87,18 @@ def age_text(time: str) -> str:
 
 
 def time_text(time: str | None) -> str:
-    """A time of the store in the local time zone: `2026-11-20 10:44:54`."""
+    """A time of the store, in the zone in which filters compare it: `2026-11-20 10:44:54 UTC`."""
     if time is None:
         return "–"
     moment = _moment(time)
-    return time if moment is None else moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    return time if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def _moment(time: str) -> datetime | None:
     """None for a text that is no time of ours, as only a foreign database has: it is shown as it is."""
     try:
         moment = datetime.fromisoformat(time)
-        moment.astimezone()  # the year 1 has no other time zones
+        moment.astimezone(UTC)  # the year 1 has no other time zones
     except (ValueError, OverflowError):
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -125,6 +125,7 @@ def _open(path: Path, how: str, kind: type[Reader]) -> Reader:
         factory=kind,
     )
     reader.path = path
+    _sqlite.teach(reader)
     return reader
 
 

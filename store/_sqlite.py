@@ -7,6 +7,7 @@ import sqlite3
 from pathlib import Path
 
 BUSY_TIMEOUT = 30.0  # seconds that a connection waits for another's lock
+LOWER = "dapo_lower"
 
 # Write-ahead logging needs memory shared between all processes that open the file, which network disks don't have.
 _LOCAL_DISKS = {"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "bcachefs", "f2fs", "jfs", "reiserfs"}
@@ -23,7 +24,17 @@ def connect_writing(path: Path, *, create: bool = True) -> sqlite3.Connection:
     uri = f"{path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}"
     connection = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA foreign_keys = ON")
+    teach(connection)
     return connection
+
+
+def teach(connection: sqlite3.Connection) -> None:
+    """Give a connection the functions that `store.folding` needs."""
+    connection.create_function(LOWER, 1, _lower, deterministic=True)
+
+
+def _lower(value: object) -> str | None:
+    return None if value is None else str(value).lower()
 
 
 def wal_of(path: Path) -> Path:

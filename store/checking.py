@@ -28,6 +28,7 @@ class Report(NamedTuple):
     leftovers: list[str]  # folders that belong to no run: harmless, and yours to delete
     checkpoints: int  # whose files were read and compared with their hashes
     backups: list[Path]  # copies beside the database that an upgrade made, newest first
+    apart: int = 0  # checkpoints that could not be read, as no run's files are here: a copy was made without them
 
 
 def check(location: str) -> Report:
@@ -52,15 +53,16 @@ def check(location: str) -> Report:
             ids = list(session.scalars(select(Run.id)))
         linked = {str(run_id): fault for run_id in ids if (fault := _foreign(db.run_folder(str(run_id)))) is not None}
         problems += [f"run {run_id}: {fault}" for run_id, fault in linked.items()]
-        for run_id, place, sha256 in rows:
+        folders = {db.run_folder(str(run_id)) for run_id in ids}
+        apart = not any(folder.is_dir() for folder in folders)
+        for run_id, place, sha256 in [] if apart else rows:
             if str(run_id) in linked:
                 continue
             fault = _fault(db.run_folder(str(run_id)), str(place), sha256)
             if fault is not None and _on_record(db, run_id, place):  # else its run has replaced it meanwhile
                 problems.append(f"run {run_id}: checkpoint {place}: {fault}")
-        return Report(
-            problems, list(_leftovers(db, {db.run_folder(str(run_id)) for run_id in ids})), len(rows), backups
-        )
+        read, unread = (0, len(rows)) if apart else (len(rows), 0)
+        return Report(problems, list(_leftovers(db, folders)), read, backups, unread)
 
 
 def _damage(path: Path) -> Iterator[str]:

@@ -26,7 +26,8 @@ ATTEMPTS = 3
 def claim(db: Database, worker_id: str, sweep: str | None = None, *, without: Collection[str] = ()) -> str | None:
     """The next run for this worker, of any active sweep or of the one of that name; None if none waits.
 
-    Runs in `without` are passed over. WorkerEnded if another worker has declared this one dead.
+    Where the worker is on record, the sweep is that of its row, which follows when the sweep is renamed. Runs in
+    `without` are passed over. WorkerEnded if another worker has declared this one dead.
     """
     query = (
         select(Run.id)
@@ -38,7 +39,8 @@ def claim(db: Database, worker_id: str, sweep: str | None = None, *, without: Co
         .with_for_update(of=Run, skip_locked=True)  # SQLite needs none: its transaction holds the one write lock
     )
     if sweep is not None:
-        query = query.where(Sweep.name == clean(sweep))
+        on_record = select(Worker.sweep).where(Worker.id == worker_id).scalar_subquery()
+        query = query.where(Sweep.name == func.coalesce(on_record, clean(sweep)))
     if without:
         query = query.where(Run.id.not_in(list(without)))
     with db.transaction() as session:
@@ -88,8 +90,8 @@ def crashed(db: Database, run_id: str, worker_id: str, reason: str, *, since: in
 
 
 def sweeps_of(db: Database, run_id: str) -> set[str]:
-    """The names of the sweeps to which a run belongs."""
-    query = select(Sweep.name).join(SweepRun, SweepRun.sweep_id == Sweep.id).where(SweepRun.run_id == run_id)
+    """The ids of the sweeps to which a run belongs."""
+    query = select(SweepRun.sweep_id).where(SweepRun.run_id == run_id)
     with db.connect() as session:
         return set(session.scalars(query))
 
@@ -150,11 +152,11 @@ def _worker_alive(db: Database, watch: workers.Watch, run: dict[str, Any]) -> bo
     return alive
 
 
-def count_waiting(db: Database, sweep: str | None = None, state: str = "active") -> int:
+def count_waiting(db: Database, sweep_id: str | None = None, state: str = "active") -> int:
     """How many runs wait, of sweeps in this state."""
     links = select(SweepRun.run_id).join(Sweep, Sweep.id == SweepRun.sweep_id).where(Sweep.state == state)
-    if sweep is not None:
-        links = links.where(Sweep.name == clean(sweep))
+    if sweep_id is not None:
+        links = links.where(Sweep.id == sweep_id)
     with db.connect() as session:
         return session.scalar(select(func.count()).select_from(Run).where(_waits(), Run.id.in_(links))) or 0
 

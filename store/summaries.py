@@ -1,4 +1,8 @@
-"""What runs have come to, aggregated by the database: last evaluations, last episodes, counts. Needs no pandas."""
+"""What runs have come to, aggregated by the database: last evaluations, last episodes, counts. Needs no pandas.
+
+The mean of returns, everywhere: NaN where one is NaN, or where an infinite one meets its opposite; else infinite where
+one is infinite. `_kind_of_mean` alone says so in SQL.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, ScalarSelect, Select, and_, case, func, select
+from sqlalchemy import CTE, ColumnElement, ScalarSelect, Select, and_, case, false, func, literal, null, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from store._values import join_number
@@ -32,6 +36,30 @@ def final_evaluation(
     return _means(db, query.join_from(Run, ends, ends.c.id == Run.id).join(Evaluation, of_it), where)
 
 
+def final_return() -> ScalarSelect[float | None]:
+    """The mean of the last evaluation in SQL, correlated to `run`: NULL without one, and where the mean is NaN."""
+    kind = _kind_of_mean(Evaluation)
+    values = ((kind == "nan", null()), (kind == "inf", literal(math.inf)), (kind == "-inf", literal(-math.inf)))
+    return _of_final_evaluation(case(*values, else_=func.avg(Evaluation.return_)))
+
+
+def final_is_nan() -> ColumnElement[bool]:
+    """Whether that mean is NaN, in SQL: true or false, never NULL."""
+    return func.coalesce(_of_final_evaluation(_kind_of_mean(Evaluation)) == "nan", false())
+
+
+def _of_final_evaluation(value: ColumnElement[Any]) -> ScalarSelect[Any]:
+    inner = aliased(Evaluation)
+    last = (
+        select(func.max(inner.step))
+        .where(inner.run_id == Run.id, inner.actions == "mean")
+        .correlate(Run)
+        .scalar_subquery()
+    )
+    of_it = (Evaluation.run_id == Run.id, Evaluation.actions == "mean", Evaluation.step == last)
+    return select(value).where(*of_it).correlate(Run).scalar_subquery()
+
+
 def final_training(
     db: Database, where: ColumnElement[bool] | None = None, window: int = 100
 ) -> dict[str, dict[str, Any]]:
@@ -55,12 +83,12 @@ def evaluation_curves(
         query = query.where(where)
     curves: dict[str, tuple[list[int], list[float]]] = {}
     with db.connect() as session:
-        for run_id, step, mean, _, *kinds in session.execute(
+        for run_id, step, mean, _, kind in session.execute(
             query.group_by(Run.id, Evaluation.step).order_by(Run.id, Evaluation.step)
         ):
             steps, means = curves.setdefault(run_id, ([], []))
             steps.append(step)
-            means.append(_mean(mean, *kinds))
+            means.append(join_number(mean, kind))
     return curves
 
 
@@ -154,9 +182,17 @@ def _of_each_run(value: ScalarSelect[int]) -> CTE:
 
 
 def _moments(table: type[Episode] | type[Evaluation]) -> tuple[ColumnElement[Any], ...]:
+    """The mean of the returns as value and kind (`join_number` joins them), with their number between the two."""
+    return func.avg(table.return_), func.count(), _kind_of_mean(table)
+
+
+def _kind_of_mean(table: type[Episode] | type[Evaluation]) -> ColumnElement[str | None]:
     # Aggregates pass over NULL, so the non-finite returns, which stand as NULL beside their kind, are counted apart.
-    kinds = (func.sum(case((table.return_kind == kind, 1), else_=0)) for kind in ("nan", "inf", "-inf"))
-    return func.avg(table.return_), func.count(), *kinds
+    nans, ups, downs = (func.count(case((table.return_kind == kind, 1))) for kind in ("nan", "inf", "-inf"))
+    nothing = and_(func.count() > 0, func.count(table.return_) == 0, ups == 0, downs == 0)
+    return case(
+        (or_(nans > 0, and_(ups > 0, downs > 0), nothing), "nan"), (ups > 0, "inf"), (downs > 0, "-inf"), else_=null()
+    )
 
 
 def _means(db: Database, query: Select[Any], where: ColumnElement[bool] | None) -> dict[str, dict[str, Any]]:
@@ -164,15 +200,4 @@ def _means(db: Database, query: Select[Any], where: ColumnElement[bool] | None) 
         query = query.where(where)
     with db.connect() as session:
         rows = session.execute(query.group_by(Run.id)).all()
-    return {
-        run_id: {"step": step, "mean": _mean(mean, nans, ups, downs), "n": n}
-        for run_id, step, mean, n, nans, ups, downs in rows
-    }
-
-
-def _mean(mean: float | None, nans: int, ups: int, downs: int) -> float:
-    if nans or (ups and downs) or (mean is None and not ups and not downs):
-        return math.nan
-    if ups or downs:
-        return math.inf if ups else -math.inf
-    return float(mean or 0.0)
+    return {run_id: {"step": step, "mean": join_number(mean, kind), "n": n} for run_id, step, mean, n, kind in rows}

@@ -14,9 +14,9 @@ from sqlalchemy.orm import Session
 from store import configurations
 from store._insertion import NewRun, event_row, insert_runs, new_run_id
 from store._values import clean, decode_json, encode_json, now
-from store.errors import SweepNotFound
+from store.errors import StoreError, SweepNotFound
 from store.liveness import dead_runs, status_expression
-from store.models import SWEEP_STATES, Event, Run, Sweep, SweepRun
+from store.models import SWEEP_STATES, Event, Run, Sweep, SweepRun, Worker
 from store.session import Database
 
 # Of several runs of one configuration, a sweep takes the one that is farthest; those last are queued again.
@@ -163,6 +163,17 @@ def set_state(db: Database, name: str, state: str) -> str:
         return before
 
 
+def rename(db: Database, name: str, new: str) -> None:
+    """Give a sweep another name, also while workers train it: they go on. SweepNotFound; StoreError: it is taken."""
+    with db.transaction(durable=True) as session:
+        sweep = _named(session, db, name)
+        if session.scalar(select(Sweep.id).where(Sweep.name == clean(new))) is not None:
+            raise StoreError(f"there is a sweep {new!r} already: choose another name")
+        session.execute(update(Sweep).where(Sweep.id == sweep.id).values(name=clean(new)))
+        serving = (Worker.sweep == clean(name)) & Worker.ended_at.is_(None)  # `store.queue.claim` follows their rows
+        session.execute(update(Worker).where(serving).values(sweep=clean(new)))
+
+
 def retry(db: Database, name: str) -> list[str]:
     """Queue the sweep's failed, interrupted and cancelled runs again, with all their attempts; returns their ids.
 
@@ -197,6 +208,8 @@ def _open(session: Session, name: str, definition: Mapping[str, Any], new_id: st
     text = encode_json(dict(definition)) or "{}"
     held = session.scalar(select(Sweep).where(Sweep.name == name).with_for_update())
     if held is None:
+        if session.get(Sweep, new_id) is not None:  # the same definition, under the name that it has been given since
+            new_id = new_run_id()
         row = {"id": new_id, "name": name, "definition": text, "created_at": now(), "state": "active"}
         session.execute(insert(Sweep).values(row))
         return row["id"], {}

@@ -5,11 +5,12 @@ conjunction := negation ("and" negation)*
 negation := "not" negation | "(" expression ")" | comparison
 comparison := field operator literal | field ["not"] "in" "(" literal ("," literal)* ")"
 operator := "=" | "!=" | "<" | "<=" | ">" | ">=" | "~" | "!~"
-literal := number | 'text' | "text" | true | false | null | word
+literal := number | 'text' | "text" | true | false | null | nan | inf | -inf | word
 """
 
 from __future__ import annotations
 
+import math
 import re
 from typing import NamedTuple, NoReturn
 
@@ -21,6 +22,7 @@ MAX_LITERALS = 10_000  # SQLite allows 32 766 bound parameters
 
 KEYWORDS = ("and", "or", "not", "in")
 OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "~", "!~")
+RANGES = ("<", "<=", ">", ">=")
 
 _TOKEN = re.compile(
     r"""\s*(?:
@@ -32,6 +34,7 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_NOT_FINITE = re.compile(r"nan|[+-]?inf", re.IGNORECASE)
 
 
 class Literal(NamedTuple):
@@ -43,8 +46,13 @@ class Literal(NamedTuple):
 
     @property
     def number(self) -> float | None:
-        """The value where it is a number: integers as int, so that they compare exactly."""
-        return None if isinstance(self.value, bool) else self.value
+        """The value where it is a number, but NaN: integers as int, so that they compare exactly."""
+        return None if isinstance(self.value, bool) or self.nan else self.value
+
+    @property
+    def nan(self) -> bool:
+        """Whether it is NaN, which is in no order and equals, here, itself."""
+        return isinstance(self.value, float) and math.isnan(self.value)
 
 
 class Comparison(NamedTuple):
@@ -156,7 +164,11 @@ class _Parser:
         if negated or operator.kind != "symbol" or operator.text in "(),":
             self._fail("expected 'in'" if negated else f"expected one of {' '.join(OPERATORS)} or 'in'")
         self.next += 1
-        return Comparison(field.text, "=" if operator.text == "==" else operator.text, (self._literal(),), position)
+        literal = self._literal()
+        if operator.text in RANGES and (literal.null or literal.nan):
+            word = literal.text.lower()
+            raise BadInput(f"--where: {field.text} {operator.text} {word}: {word} is only compared by = and !=")
+        return Comparison(field.text, "=" if operator.text == "==" else operator.text, (literal,), position)
 
     def _list(self) -> tuple[Literal, ...]:
         self._expect_symbol("(")
@@ -212,7 +224,19 @@ class _Parser:
         raise BadInput(f"--where: {problem} {found}")
 
 
+def quoted(text: str) -> str:
+    """A text as a filter has it, in the quotes that a shell's quotes leave alone: `"it's"`."""
+    return '"' + text.replace('"', '""') + '"'
+
+
+def contains(text: str, part: str) -> bool:
+    """What `~` means: upper and lower case are the same, of every alphabet. `store.folding` says it in SQL."""
+    return part.lower() in text.lower()
+
+
 def _number(text: str) -> float | None:
+    if _NOT_FINITE.fullmatch(text):
+        return float(text)
     if not _NUMBER.fullmatch(text):
         return None
     number = float(text)

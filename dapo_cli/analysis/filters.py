@@ -1,8 +1,9 @@
 """The meaning of `--where`: a tree of comparisons to an SQL condition on `run`.
 
-Fields are the columns of `run` (with the effective status), `tag`, `final` (the final return) and every hyperparameter.
-What a run does not have is null, and two values are always either equal or not: `beta != 0.5` also holds for a run
-without beta, `not (beta < 0.5)` too. All values travel as bound parameters.
+Fields are the columns of `run` (with the effective status), `tag`, `final` (the final return), `age` (since the run was
+made) and every hyperparameter. What a run does not have is null, and two values are always either equal or not:
+`beta != 0.5` also holds for a run without beta, `not (beta < 0.5)` too. Infinity is beyond every number. NaN is not
+null: it equals the word `nan`, and no order holds for it. All values travel as bound parameters.
 """
 
 from __future__ import annotations
@@ -32,11 +33,13 @@ from sqlalchemy import (
     type_coerce,
 )
 
-from dapo_cli.analysis.expression import AllOf, AnyOf, Comparison, Literal, Node, Not, parse
-from dapo_cli.analysis.final import final_return
+from dapo_cli.analysis import moments
+from dapo_cli.analysis.expression import RANGES, AllOf, AnyOf, Comparison, Literal, Node, Not, parse
 from dapo_cli.errors import BadInput, did_you_mean
+from store.folding import contains
 from store.liveness import dead_runs, status_expression
 from store.models import Hyperparameter, Run, Tag
+from store.summaries import final_is_nan, final_return
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -44,6 +47,9 @@ if TYPE_CHECKING:
     from store.session import Database
 
 Condition = ColumnElement[bool]
+
+FINAL, AGE = "final", "age"
+_TIMES = {name for name in Run.__table__.columns.keys() if name.endswith("_at")}  # noqa: SIM118 (no dict)
 
 
 class UnknownField(BadInput):
@@ -62,7 +68,7 @@ def condition(database: Database, text: str) -> Condition:
 
 
 def hyperparameter_number() -> ColumnElement[float]:
-    """The value of a row of `hyperparameter` as a number, NULL where it is none (SQLite reads "Infinity" as 0)."""
+    """The value of a row of `hyperparameter` as a number, NULL where it is none or NaN ("Infinity" is 0 to SQLite)."""
     value = Hyperparameter.value
     return case(
         (Hyperparameter.type.not_in(("int", "float")), null()),
@@ -74,9 +80,9 @@ def hyperparameter_number() -> ColumnElement[float]:
 
 
 def known_fields(session: Session) -> list[str]:
-    """Every name that a filter or a key may use: run columns, tag, final, the hyperparameters on record."""
+    """Every name that a filter or a key may use: run columns, tag, final, age, the hyperparameters on record."""
     names = session.scalars(select(Hyperparameter.name).distinct()).all()
-    return sorted({*Run.__table__.columns.keys(), "tag", "final", *names})
+    return sorted({*Run.__table__.columns.keys(), "tag", FINAL, AGE, *names})
 
 
 class _Translator:
@@ -87,7 +93,7 @@ class _Translator:
         self.columns: dict[str, ColumnElement[Any]] = {
             **dict(Run.__table__.columns.items()),
             "status": status,
-            "final": final_return(),
+            FINAL: final_return(),
         }
 
     def translate(self, node: Node) -> Condition:
@@ -104,23 +110,33 @@ class _Translator:
             raise BadInput(f"--where: {node.field} {node.operator} null: null is only compared by = and !=")
         if node.field == "tag":
             return self._tag(node)
+        if node.field == AGE:
+            return _age(node)
+        if node.field in _TIMES and node.operator != "~":
+            return _time(node, self.columns[node.field])
         if node.field in self.columns:
             return self._column(node, self.columns[node.field])
         return self._hyperparameter(node)
 
     def _column(self, node: Comparison, column: ColumnElement[Any]) -> Condition:
-        values = [_for_column(node, literal, column) for literal in node.literals if not literal.null]
-        if not isinstance(column.type, String | Boolean):
+        is_text = isinstance(column.type, String)
+        nan = not is_text and any(literal.nan for literal in node.literals)
+        used = [literal for literal in node.literals if not literal.null and (is_text or not literal.nan)]
+        values = [_for_column(node, literal, column) for literal in used]
+        if not is_text and not isinstance(column.type, Boolean):
             column = type_coerce(column, Float)  # servers would round a literal to the type of an integer column
         if node.operator == "=":
-            equal = func.coalesce(column.in_(values), false())
-            return or_(equal, column.is_(None)) if len(values) < len(node.literals) else equal
+            conditions = [func.coalesce(column.in_(values), false())]
+            is_nan = final_is_nan() if node.field == FINAL else false()
+            conditions += [is_nan] if nan else []
+            conditions += [and_(column.is_(None), not_(is_nan))] if any(one.null for one in node.literals) else []
+            return or_(*conditions)
         if isinstance(column.type, Boolean):
             raise BadInput(f"--where: {node.field} is true or false: compare it by = or !=")
         if node.operator == "~":
-            if not isinstance(column.type, String):
+            if not is_text:
                 raise BadInput(f"--where: {node.field} is a number, '~' searches text: compare it by = or <")
-            return func.coalesce(column.icontains(node.literals[0].text, autoescape=True), false())
+            return func.coalesce(contains(column, node.literals[0].text), false())
         return func.coalesce(_RANGES[node.operator](column, values[0]), false())
 
     def _tag(self, node: Comparison) -> Condition:
@@ -129,7 +145,7 @@ class _Translator:
             tagged = _exists(Tag, Tag.tag.in_(texts))
             return or_(tagged, not_(_exists(Tag))) if len(texts) < len(node.literals) else tagged
         if node.operator == "~":
-            return _exists(Tag, Tag.tag.icontains(texts[0], autoescape=True))
+            return _exists(Tag, contains(Tag.tag.expression, texts[0]))
         raise BadInput(f"--where: a tag has no order: compare it by =, !=, ~, !~ or in, not by {node.operator}")
 
     def _hyperparameter(self, node: Comparison) -> Condition:
@@ -141,12 +157,13 @@ class _Translator:
             numbers = [literal.number for literal in literals if literal.number is not None]
             is_text = Hyperparameter.type.not_in(("int", "float"))
             texts = Hyperparameter.value.in_([_canonical(literal.text) for literal in literals])
-            equal = _exists(Hyperparameter, named, or_(hyperparameter_number().in_(numbers), and_(is_text, texts)))
+            is_nan = and_(not_(is_text), Hyperparameter.value == "NaN", any(literal.nan for literal in literals))
+            is_it = or_(hyperparameter_number().in_(numbers), and_(is_text, texts), is_nan)
+            equal = _exists(Hyperparameter, named, is_it)
             absent = not_(_exists(Hyperparameter, named, Hyperparameter.type != "null"))
             return or_(equal, absent) if len(literals) < len(node.literals) else equal
         if node.operator == "~":
-            contains = Hyperparameter.value.icontains(literals[0].text, autoescape=True)
-            return _exists(Hyperparameter, named, contains)
+            return _exists(Hyperparameter, named, contains(Hyperparameter.value.expression, literals[0].text))
         number = literals[0].number
         if number is None:
             raise BadInput(f"--where: {node.field} {node.operator} '{literals[0].text}': a number must stand there")
@@ -158,12 +175,34 @@ class _Translator:
         raise UnknownField(message, node.field, remedy)
 
 
-_RANGES: dict[str, Callable[[Any, Any], Condition]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
+_RANGES: dict[str, Callable[[Any, Any], Condition]] = dict(
+    zip(RANGES, (operator.lt, operator.le, operator.gt, operator.ge), strict=True)
+)
+
+
+def _age(node: Comparison) -> Condition:
+    span = moments.age(node.literals[0].text)
+    if node.operator not in RANGES:
+        raise BadInput(f"--where: an age changes all the time: compare it by < or >, not by {node.operator}")
+    if span is None:
+        raise BadInput(f"--where: age {node.operator} '{node.literals[0].text}': {moments.AGES}")
+    # the older, the earlier it was made
+    return _RANGES[node.operator](literal(moments.before(span)), Run.created_at)
+
+
+def _time(node: Comparison, column: ColumnElement[Any]) -> Condition:
+    conditions: list[Condition] = []
+    for literal_ in node.literals:
+        if literal_.null:
+            conditions.append(column.is_(None))
+            continue
+        found = moments.interval(literal_.text)
+        if found is None:
+            raise BadInput(f"--where: {node.field} {node.operator} '{literal_.text}': {moments.TIMES}")
+        bounds = {"<": column < found.begin, "<=": column < found.end, ">": column >= found.end}
+        bounds |= {">=": column >= found.begin, "=": and_(column >= found.begin, column < found.end)}
+        conditions.append(func.coalesce(bounds[node.operator], false()))
+    return or_(*conditions)
 
 
 def _exists(table: type[Hyperparameter | Tag], *conditions: Condition) -> Condition:

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, select
 
-from dapo_cli.analysis.filters import condition, hyperparameter_number, known_fields
-from dapo_cli.analysis.final import final_return, final_returns
+from dapo_cli.analysis.filters import AGE, condition, hyperparameter_number, known_fields
+from dapo_cli.analysis.final import final_returns
 from dapo_cli.errors import BadInput, did_you_mean
 from store import runs
 from store.liveness import dead_runs, status_expression
 from store.models import Hyperparameter, Run, Tag
+from store.summaries import final_return
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -24,8 +25,9 @@ def select_runs(
 ) -> tuple[list[dict[str, Any]], int]:
     """The first `limit` runs (None: all) that match the filter `where`, and how many match in all.
 
-    A row is what `store.runs.get` returns and `final`: the mean return of the last evaluation, None without one, NaN
-    where a return is not finite. `sort` is a field, "-" before it for descending; a run that lacks it comes last.
+    A row is what `store.runs.get` returns and `final`: the mean return of the last evaluation, None without one.
+    `sort` is a field, "-" before it for descending; a run that lacks it, or has NaN,
+    comes last.
     Without `sort`: newest first.
     """
     matching = condition(database, where) if where else None
@@ -47,9 +49,10 @@ def all_tags(database: Database) -> list[str]:
 
 def _order(database: Database, sort: str) -> list[ColumnElement[Any]]:
     key = sort.removeprefix("-")
+    falling = sort.startswith("-") != (key == AGE)  # the older, the earlier it was made
     with database.connect() as session:
         expressions = _sort_expressions(database, session, key)
-    return [(value.desc() if sort.startswith("-") else value.asc()).nulls_last() for value in expressions]
+    return [(value.desc() if falling else value.asc()).nulls_last() for value in expressions]
 
 
 def _sort_expressions(database: Database, session: Session, key: str) -> list[ColumnElement[Any]]:
@@ -57,6 +60,8 @@ def _sort_expressions(database: Database, session: Session, key: str) -> list[Co
         return [status_expression(dead_runs(database))]
     if key == "final":
         return [final_return()]
+    if key == AGE:
+        return [Run.created_at]
     if key in Run.__table__.columns:
         return [Run.__table__.columns[key]]
     if session.scalar(select(Hyperparameter.run_id).where(Hyperparameter.name == key).limit(1)) is None:

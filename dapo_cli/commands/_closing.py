@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from statistics import fmean
 from typing import Any
 
 from dapo_cli import console, display
@@ -33,7 +32,7 @@ def print_closing(location: str, run_ids: Sequence[str], as_json: bool) -> None:
 
 def _object(run: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
     evaluation = state["evaluation"]
-    return {**run, "final": evaluation and fmean(evaluation["returns"]), "evaluation": evaluation}
+    return {**run, "final": evaluation and display.mean_of(evaluation["returns"]), "evaluation": evaluation}
 
 
 def _row(name: str, run: dict[str, Any], state: dict[str, Any]) -> dict[str, str]:

@@ -1,7 +1,8 @@
-"""What is done to a sweep that exists: look at it, pause, resume, retry, cancel, top up. None of these trains."""
+"""What is done to a sweep that exists: look at it, pause, resume, retry, cancel, rename, top up. Nothing is trained."""
 
 from __future__ import annotations
 
+import shlex
 import time
 from typing import TYPE_CHECKING, Annotated
 
@@ -94,6 +95,24 @@ def cancel(name: Name, db: Db = None) -> None:
     console.info(f"sweep {name} is cancelled; its results stay, and dapo sweep retry takes it up again")
 
 
+def rename(
+    old: Annotated[str, typer.Argument(metavar="OLD", help="The sweep.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="Its new name.")],
+    db: Db = None,
+) -> None:
+    """Give a sweep another name. Workers that train it go on."""
+    from dapo_cli.errors import BadInput
+    from store import sweeps
+
+    if not new.strip():
+        raise BadInput(f"a sweep has a name: dapo sweep rename {shlex.quote(old)} main")
+    with _writing(db) as database:
+        if "search" in sweeps.get(database, old)["definition"]:
+            raise BadInput(f"sweep {old} is a search, which goes on by its name: it keeps it")
+        sweeps.rename(database, old, new)
+    console.info(f"sweep {old} is called {new} now")
+
+
 def top_up(
     name: Name,
     seeds: Annotated[str, typer.Option(metavar="N|LIST", help="All seeds that it shall have: 10 for 0 to 9.")],
@@ -117,7 +136,7 @@ def top_up(
 
 def register(group: typer.Typer) -> None:
     """Make these the subcommands of `dapo sweep`."""
-    for function in (status, pause, resume, retry, cancel, top_up):
+    for function in (status, pause, resume, retry, cancel, rename, top_up):
         group.command(function.__name__.replace("_", "-"))(function)
 
 

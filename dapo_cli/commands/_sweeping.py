@@ -49,11 +49,17 @@ def work_off(location: str, plan: Plan, jobs: int, as_json: bool) -> bool:
     Raises Interrupted, with the runs back in the queue.
     """
     from dapo_cli.sweeps import dashboard, supervisor
+    from store import sweeps
+    from store.session import Database
 
     name = plan.definition.name
+    with Database.read(location) as db:
+        sweep_id = sweeps.get(db, name)["id"]
     order = supervisor.Order(name, jobs, modules=modules(plan))
     with dashboard.screen(name) as screen:
         ended = supervisor.work(location, order, screen)
+    with Database.read(location) as db:  # its name may be another by now
+        name = next((sweep["name"] for sweep in sweeps.listing(db) if sweep["id"] == sweep_id), name)
     return say_result(location, name, as_json, ended)
 
 

@@ -70,7 +70,13 @@ def check(db: options.Db = None, json: options.Json = False) -> None:
             console.warning(problem)
         for folder in report.leftovers:
             console.info(f"belongs to no run, and may be deleted: {folder}")
-        console.write("damaged" if report.problems else f"whole; {report.checkpoints} checkpoints read")
+        apart = f", {report.apart} not here" if report.apart else ""
+        console.write("damaged" if report.problems else f"whole; {report.checkpoints} checkpoints read{apart}")
+        if report.apart:
+            console.info(
+                "the runs' files are not beside the database, as in a copy without its folder NAME.files: "
+                "all results are here; to resume or evaluate a run, copy that folder, too"
+            )
     if report.problems:
         for advice in _advice(report):
             console.info(advice)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated
 
 import typer
 
 from dapo_cli import completion, console, options
-from dapo_cli.errors import BadInput
+from dapo_cli.errors import BadInput, did_you_mean
 from dapo_cli.project_file import database_location
 
 
@@ -29,6 +30,10 @@ def mark(
         typer.Option("--untag", metavar="TAG", help="Take this word off. Repeatable.", autocompletion=completion.tags),
     ] = None,
     note: Annotated[str | None, typer.Option(metavar="TEXT", help="A remark in place of the old; '' for none.")] = None,
+    rename_tag: Annotated[
+        tuple[str, str] | None,
+        typer.Option("--rename-tag", metavar="OLD NEW", help="Call a tag by another word, on all runs that have it."),
+    ] = None,
     where: options.Where = None,
     db: options.Db = None,
 ) -> None:
@@ -41,8 +46,12 @@ def mark(
     from store import marks, runs
     from store.session import Database
 
+    if rename_tag is not None:
+        if run_ids or where or tuning is not None or tags or untag or note is not None:
+            raise BadInput("--rename-tag is of all runs and stands alone: leave out the rest, or use --tag and --untag")
+        where, tags, untag = _renamed(database_location(db), *rename_tag), [rename_tag[1]], [rename_tag[0]]
     if tuning is None and not tags and not untag and note is None:
-        raise BadInput("nothing to mark: give --tuning, --reporting, --tag, --untag or --note")
+        raise BadInput("nothing to mark: give --tuning, --reporting, --tag, --untag, --note or --rename-tag")
     if not run_ids and not where:
         raise BadInput("which runs? Give their ids (see dapo runs), or --where FILTER")
     options.refuse_both(run_ids, where)
@@ -64,3 +73,24 @@ def mark(
     what = f"{len(changed)} {'run' if len(changed) == 1 else 'runs'}"
     rest = len(ids) - len(changed)
     console.info(f"marked {what}" + (f"; {rest} {'was' if rest == 1 else 'were'} so already" if rest else ""))
+
+
+def _renamed(location: str, old: str, new: str) -> str:
+    """The filter of the runs whose tag `old` becomes `new`. Raises BadInput where none has it, or some have `new`."""
+    from dapo_cli.analysis.expression import quoted
+    from dapo_cli.analysis.filters import condition
+    from dapo_cli.analysis.listing import all_tags
+    from store import runs
+    from store.session import Database
+
+    where = f"tag = {quoted(old)}"
+    with Database.read(location) as database:
+        known = all_tags(database)
+        if old not in known:
+            raise BadInput(f"--rename-tag: no run has the tag '{old}': {did_you_mean(old, known)}")
+        if new in known:
+            count = runs.count(database, condition(database, f"tag = {quoted(new)}"))
+            join = f"dapo mark --where {shlex.quote(where)} --tag {shlex.quote(new)} --untag {shlex.quote(old)}"
+            has = "1 run has" if count == 1 else f"{count} runs have"
+            raise BadInput(f"--rename-tag: {has} the tag '{new}' already: to join the two, write: {join}")
+    return where

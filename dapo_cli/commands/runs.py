@@ -10,6 +10,7 @@ from dapo_cli import console, options
 from dapo_cli.project_file import database_location
 
 DEFAULT_LIMIT = 20
+NOTE_LENGTH = 40  # characters of a note that a terminal shows
 
 
 def runs(
@@ -29,7 +30,8 @@ def runs(
 
     For example: --where "algo = 'dapo-kl' and beta < 0.5 and env ~ 'Cheetah'". A filter compares fields with = != < <=
     > >= ~ (contains) !~ and in (…), joined by and, or, not and parentheses. Fields are algo, env, seed, status, tag,
-    note, final (the final return), every other column of the table run, and every hyperparameter.
+    note, final (the final return), age (age < 2d), created_at (>= yesterday), every other column of the table run, and
+    every hyperparameter.
     """
     from dapo_cli import display
     from dapo_cli.analysis import listing
@@ -41,11 +43,12 @@ def runs(
     with Database.read(database_location(db)) as database:
         rows, total = listing.select_runs(database, where=where, sort=sort, limit=limit)
         short = shorten(database)
+    noted = any(row["note"] for row in rows)
     if json:
         console.print_json(rows)
     elif rows:
         console.print_table(
-            ("id", "algo", "env", "seed", "status", "steps", "final", "age", "tags"),
+            ("id", "algo", "env", "seed", "status", "steps", "final", "age", "tags", *(["note"] if noted else [])),
             [
                 (
                     short[row["id"]],
@@ -57,6 +60,7 @@ def runs(
                     display.number_text(row["final"]),
                     display.age_text(row["created_at"]),
                     " ".join(row["tags"]),
+                    *([_note_text(row["note"] or "")] if noted else []),
                 )
                 for row in rows
             ],
@@ -69,3 +73,8 @@ def runs(
         console.info("no run matches" if where else f"no runs in {database.location} yet: train one with dapo train")
     elif total > len(rows):
         console.info(f"{total - len(rows)} more: show them with --limit {total}")
+
+
+def _note_text(note: str) -> str:
+    """A note as far as a terminal has room for it; whole in a pipe."""
+    return note if len(note) <= NOTE_LENGTH or not console.out().is_terminal else f"{note[:NOTE_LENGTH].rstrip()}…"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,12 +25,24 @@ def verify(
     """Recompute exported tables and name the cells that moved.
 
     Every table in the files, several in one and among other text, too, is made again by the command that stands with
-    it. The exit code is 0 if all cells are as they were, and 1 if not: a run was added or removed, a score changed, or
-    somebody edited the file.
+    it; a file without one is passed over. The exit code is 0 if all cells are as they were, and 1 if not: a run was
+    added or removed, a score changed, or somebody edited the file. It is 2 if a file cannot be read.
     """
     from store.session import Database
 
-    found = [(file, table) for file in files for table in tables_of(file)]
+    found, passed, unread = found_in(files)
+    if not found:
+        raise (
+            (unread or passed)[0]
+            if len(files) == 1 or unread
+            else NoTable(
+                f"none of these {len(files)} files has a table of dapo's: write one with dapo table --out FILE"
+            )
+        )
+    for error in passed:
+        console.info(f"passed over: {error}")
+    for error in unread:
+        console.warning(str(error))
     with Database.read(database_location(db)) as database:
         results = [_verified(database, file, table) for file, table in found]
     if json:
@@ -38,12 +51,30 @@ def verify(
         for result in results:
             for line in _lines(result):
                 console.write(console.visible(line))
-    if any(result["moved"] for result in results):
-        raise typer.Exit(1)
+    if unread or any(result["moved"] for result in results):
+        raise typer.Exit(2 if unread else 1)
 
 
-def tables_of(file: str) -> list[Found]:
-    """The tables in a file; raises BadInput where it cannot be read or has none."""
+class NoTable(BadInput):
+    """A file that can be read holds no table of ours."""
+
+
+def found_in(files: list[str]) -> tuple[list[tuple[str, Found]], list[BadInput], list[BadInput]]:
+    """The tables in files, each with its file; why files have none; why files cannot be read."""
+    found: list[tuple[str, Found]] = []
+    passed: list[BadInput] = []
+    unread: list[BadInput] = []
+    for file in files:
+        try:
+            found += [(file, table) for table in _tables_of(file)]
+        except NoTable as error:
+            passed.append(error)
+        except BadInput as error:
+            unread.append(error)
+    return found, passed, unread
+
+
+def _tables_of(file: str) -> list[Found]:
     from dapo_cli.analysis.reading_back import tables_in
 
     try:
@@ -51,10 +82,10 @@ def tables_of(file: str) -> list[Found]:
     except OSError as error:
         raise BadInput(f"cannot read {file}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise BadInput(f"{file} is no text: name a file that dapo table --out wrote") from error
+        raise NoTable(f"{file} is no text: name a file that dapo table --out wrote") from error
     tables = tables_in(text)
     if not tables:
-        raise BadInput(f"{file} has no table of dapo's: write one with dapo table --out {file}")
+        raise NoTable(f"{file} has no table of dapo's: write one with dapo table --out {shlex.quote(file)}")
     return tables
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -58,7 +59,7 @@ def _find(database: Database, export: str, files: list[str]) -> dict[str, Any]:
     """`command` and `definition` of an export: of the record, else of the table in a file, made again."""
     from dapo_cli.analysis import exports
     from dapo_cli.commands.table import from_command
-    from dapo_cli.commands.verify import tables_of
+    from dapo_cli.commands.verify import found_in
     from store import exports as store_exports
 
     found = store_exports.find(database, export)
@@ -66,15 +67,16 @@ def _find(database: Database, export: str, files: list[str]) -> dict[str, Any]:
         if not isinstance(found["definition"], dict) or found["definition"].get("format") != 1:
             raise BadInput(f"export {export} was recorded by another dapo: use that one, or export the table again")
         return found
-    for file in files:
-        for table in tables_of(file):
-            if table.export == export:
-                made = exports.make(database, *from_command(table.command))
-                if made.sheet.export != export:
-                    raise BadInput(
-                        f"the runs behind {export} have changed since {file} was written: dapo verify {file}"
-                    )
-                return {"command": made.sheet.command, "created_at": None, "definition": made.definition}
+    tables, _, unread = found_in(files)
+    for file, table in tables:
+        if table.export == export:
+            made = exports.make(database, *from_command(table.command))
+            if made.sheet.export != export:
+                verify = f"dapo verify {shlex.quote(file)}"
+                raise BadInput(f"the runs behind {export} have changed since {file} was written: {verify}")
+            return {"command": made.sheet.command, "created_at": None, "definition": made.definition}
+    if unread:
+        raise unread[0]
     where = f" nor in {', '.join(files)}" if files else ""
     raise BadInput(
         f"no export {export} in {database.location}{where}: name the file that holds it: dapo why {export} FILE"

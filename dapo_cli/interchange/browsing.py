@@ -11,7 +11,9 @@ WITH last AS (
   SELECT run_id, actions, MAX(step) AS step FROM evaluation GROUP BY run_id, actions
 ), final AS (
   SELECT evaluation.run_id, evaluation.actions, evaluation.step, COUNT(*) AS episodes,
-         CASE WHEN COUNT(return_kind) THEN NULL ELSE AVG(return) END AS mean_return
+         CASE WHEN SUM(return_kind = 'nan') OR (SUM(return_kind = 'inf') AND SUM(return_kind = '-inf')) THEN NULL
+              WHEN SUM(return_kind = 'inf') THEN 9e999 WHEN SUM(return_kind = '-inf') THEN -9e999
+              ELSE AVG(return) END AS mean_return
   FROM evaluation JOIN last USING (run_id, actions, step) GROUP BY evaluation.run_id, evaluation.actions
 )
 """
@@ -20,7 +22,7 @@ QUERIES = {
     "final_returns": {
         "title": "Final returns by algorithm and environment",
         "description": "Completed runs: the mean return of each one's last evaluation with mean actions, over runs. "
-        "A return that is not finite makes its run NULL. dapo compare adds intervals and leaves out extended runs.",
+        "A return that is NaN makes its run NULL. dapo compare adds intervals and leaves out extended runs.",
         "sql": FINAL
         + """
 SELECT env, algo, COUNT(*) AS runs, ROUND(AVG(mean_return), 2) AS mean, MIN(mean_return) AS lowest,

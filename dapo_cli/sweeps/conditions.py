@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import operator
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from dapo_cli.analysis.expression import AllOf, AnyOf, Comparison, Node, Not, parse
+from dapo_cli.analysis.expression import AllOf, AnyOf, Comparison, Node, Not, contains, parse
 from dapo_cli.errors import BadInput
 
 _RANGES: dict[str, Callable[[Any, Any], bool]] = {
@@ -73,9 +74,9 @@ def _compare(node: Comparison, value: Any) -> bool:
         return number and _RANGES[node.operator](value, literals[0].number)
     text = value if isinstance(value, str) else json.dumps(list(value) if isinstance(value, tuple) else value)
     if node.operator == "~":
-        return any(literal.text.casefold() in text.casefold() for literal in literals)
+        return any(contains(text, literal.text) for literal in literals)
     if number:
-        return any(literal.number == value for literal in literals if literal.number is not None)
+        return any(literal.number == value or (literal.nan and math.isnan(value)) for literal in literals)
     return any(_canonical(literal.text) == text for literal in literals)
 
 

@@ -71,8 +71,9 @@ def measure(location: str, configs: Iterable[RunConfig]) -> Measured:
                 speed = row["wall_time"] / _work(config, row["step"])
                 exact.setdefault(_key(config, bool(row["compiled"])), []).append(speed)
                 similar.setdefault(pair, []).append(speed)
-            if row["status"] == "completed":
-                files.setdefault(pair, []).append(run_files.size(db.run_folder(row["id"])))
+            # Without its folder, as in a copy or an example, a run has no size that another could be measured by.
+            if row["status"] == "completed" and (folder := db.run_folder(row["id"])).is_dir():
+                files.setdefault(_place(config), []).append(run_files.size(folder))
         steps = sum(row["step"] for row in runs.listing(db))
         row_bytes = db.path.stat().st_size / steps if db.path is not None and steps else None
     return Measured(_medians(exact), _medians(similar), _medians(files), row_bytes)
@@ -94,8 +95,8 @@ def estimate(measured: Measured, waiting: Sequence[tuple[RunConfig, int]], jobs:
             known += 1
             seconds = speed * (_work(config, config.settings.steps) - _work(config, step))
             heapq.heappush(ends, heapq.heappop(ends) + max(seconds, 0.0))
-        if size is not None and pair in measured.files and measured.row_bytes is not None:
-            size += measured.files[pair] + measured.row_bytes * (config.settings.steps - step)
+        if size is not None and _place(config) in measured.files and measured.row_bytes is not None:
+            size += measured.files[_place(config)] + measured.row_bytes * (config.settings.steps - step)
         else:
             size = None
     return Estimate(max(ends), known, similar, unknown, None if size is None else round(size))
@@ -104,6 +105,11 @@ def estimate(measured: Measured, waiting: Sequence[tuple[RunConfig, int]], jobs:
 def _work(config: RunConfig, steps: int) -> float:
     """What so many environment steps cost, in gradient steps."""
     return config.hyperparameters.gradient_steps(steps) + STEP_PER_UPDATE * steps
+
+
+def _place(config: RunConfig) -> Key:
+    """What the files of a run that has ended depend on."""
+    return (config.settings.algo, config.settings.env, config.settings.keep_replay)
 
 
 def _key(config: RunConfig, compiled: bool) -> Key:

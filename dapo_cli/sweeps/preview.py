@@ -81,7 +81,7 @@ def closing(plan: Plan, guess: Estimate, jobs: int) -> list[str]:
     else:
         lines.append(f"time: no speed is known: no such run has trained in this database yet ({with_jobs})")
     if guess.bytes is None:
-        lines.append("disk: no size is known: not every such run has been completed in this database yet")
+        lines.append("disk: no size is known: not every such run has been completed here, with its files beside")
     else:
         lines.append(f"disk: about {display.bytes_text(guess.bytes)} at the end, more while runs keep their replay")
     return lines

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from dapo_cli.display import duration_text, number_text, progress_text
+from dapo_cli.display import duration_text, mean_of, number_text, progress_text
 from store import runs, settings, summaries, sweeps, workers
 from store.session import Database
 
@@ -48,22 +48,22 @@ class Overview:
 
     def __init__(self, sweep: str | None) -> None:
         self._sweep = sweep
-        self._followed: set[str] = set()  # ids of the sweeps that were not done when first seen
+        self._followed: set[str] = set()  # ids of the sweeps that are shown
         self._keys: dict[str, tuple[frozenset[str], tuple[str, ...], dict[str, tuple[str, ...]]]] = {}
 
     def pictures(self, db: Database) -> list[Picture]:
         """SweepNotFound."""
-        if self._sweep is not None:
-            found = [sweeps.get(db, self._sweep)]
-        else:
+        if self._sweep is None:
             self.follow(db)
-            found = [sweep for sweep in sweeps.listing(db) if sweep["id"] in self._followed]
+        elif not self._followed:
+            self._followed.add(sweeps.get(db, self._sweep)["id"])  # its name may change while it is followed
+        found = [sweep for sweep in sweeps.listing(db) if sweep["id"] in self._followed]
         working = workers.listing(db)
         return [self._picture(db, sweep, working) for sweep in found]
 
     def follow(self, db: Database) -> None:
-        """Note which sweeps are not done, to show them also when they are."""
-        self._followed |= sweeps.unfinished(db)
+        """Note which sweeps are not done, to show them also when they are; of one sweep, nothing."""
+        self._followed |= sweeps.unfinished(db) if self._sweep is None else set()
 
     def _picture(self, db: Database, sweep: Mapping[str, Any], working: Iterable[Mapping[str, Any]]) -> Picture:
         rows = sweeps.progress(db, sweep["id"])
@@ -138,7 +138,7 @@ def _group(key: tuple[str, ...], members: Sequence[Mapping[str, Any]], finals: M
         Counter(row["status"] for row in members),
         sum(_step(row) for row in members),
         sum(row["steps"] for row in members),
-        math.fsum(means) / len(means) if means and all(map(math.isfinite, means)) else math.nan if means else None,
+        mean_of(means) if means else None,
         False,
     )
 

@@ -87,7 +87,7 @@ class _Worker:
         self._watch = Watch()
         self._next_beat = 0.0
         self._unsure = False  # whether a run may be a dead worker's
-        self._served: set[str] = set()  # names of the sweeps that it has had runs of
+        self._served: set[str] = set()  # ids of the sweeps that it has had runs of
         self._troubles = 0  # runs that the store failed, in a row
         self._refusals: Counter[str] = Counter()  # by run: how often its lock was taken
         self._passed_over: dict[str, float] = {}  # by run: until when
@@ -198,7 +198,7 @@ class _Worker:
 
     def _paused(self) -> bool:
         """Whether a sweep that it has worked for will go on."""
-        return any(queue.count_waiting(self.db, name, "paused") for name in self._served)
+        return any(queue.count_waiting(self.db, sweep_id, "paused") for sweep_id in self._served)
 
     def dismiss(self) -> None:
         """Stop the runs in good order where the worker itself can do nothing more, and pass on what they say."""

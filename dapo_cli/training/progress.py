@@ -6,8 +6,9 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from statistics import fmean
 from typing import Protocol
+
+from dapo_cli.display import mean_of
 
 
 @dataclass
@@ -55,10 +56,12 @@ def combined(parts: Sequence[Progress]) -> Progress:
     if len(parts) == 1:
         return first
     pairs = zip(*(reversed(part.returns) for part in parts), strict=False)
-    returns = deque([fmean(values) for values in pairs][::-1], maxlen=first.returns.maxlen)
+    returns = deque([mean_of(values) for values in pairs][::-1], maxlen=first.returns.maxlen)
     played = [part.evaluation for part in parts if part.evaluation]
-    evaluation = (played[0][0], fmean(e[1] for e in played), fmean(e[2] for e in played)) if played else None
-    metrics = {name: fmean(part.metrics.get(name, value) for part in parts) for name, value in first.metrics.items()}
+    evaluation = (played[0][0], mean_of([e[1] for e in played]), mean_of([e[2] for e in played])) if played else None
+    metrics = {
+        name: mean_of([part.metrics.get(name, value) for part in parts]) for name, value in first.metrics.items()
+    }
     return Progress(
         steps=first.steps,
         step=first.step,

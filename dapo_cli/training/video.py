@@ -101,8 +101,9 @@ class Film:
                 frame = self._environment.render()
         except Exception as error:  # whatever the environment's renderer raises
             cause = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-            remedy = f": {NO_GL}" if re.search("GL|glfw|[mM]esa|gl[A-Z]", cause) else ""
-            raise BadInput(f"cannot film this environment ({cause}){remedy}, or leave out --video") from error
+            if re.search("GL|glfw|[mM]esa|gl[A-Z]", cause):  # what to do first: such a cause is long and says nothing
+                raise BadInput(f"cannot draw here: {NO_GL}, or leave out --video ({cause})") from error
+            raise BadInput(f"cannot film this environment ({cause}), or leave out --video") from error
         if getattr(frame, "ndim", 0) != 3:
             raise BadInput(
                 "cannot film this environment (it draws no picture of rows, columns, colours): leave out --video"

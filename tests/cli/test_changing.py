@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from store import runs
 from store.locks import RunLock
 
 OLD_DATABASE = Path(__file__).parent.parent / "golden" / "schema-0001.db"
@@ -50,6 +51,41 @@ def test_delete_refuses_without_a_terminal(refused, dapo, record_run, monkeypatc
     assert len(json.loads(dapo("runs", "--json").out)) == 1
 
 
+def test_delete_where_shows_how_many_which_and_how_much_disk(dapo, results, record_run, monkeypatch):
+    kept = record_run("dapo-kl")
+    gone = [record_run(seed=seed) for seed in range(23)]
+    folder = results.run_folder(gone[0])
+    folder.mkdir(parents=True)
+    (folder / "checkpoint").write_bytes(b"x" * 1500)
+    (folder / "link").symlink_to(OLD_DATABASE)
+    monkeypatch.setattr(sys, "stdin", Terminal("n\n"))
+    outcome = dapo("delete", "--where", "algo = sac and age < 1h")
+    lines = outcome.err.splitlines()
+    assert lines[0] == f"{gone[-1][:6]}  sac  HalfCheetah-v4  seed 22  completed"
+    assert lines[20] == "… and 3 more: dapo runs --where lists them"
+    assert lines[21].startswith("Delete 23 runs and 1.5 kB of files for good?")
+    assert lines[21].endswith("nothing deleted")
+    assert dapo("delete", "--where", "algo = sac", "--yes").err.endswith("deleted 23 runs and 1.5 kB of files\n")
+    assert [row["id"] for row in json.loads(dapo("runs", "--json").out)] == [kept]
+    assert OLD_DATABASE.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ("", "which runs? Give their ids (see dapo runs), or --where FILTER"),
+        ("{run} --where algo=sac --yes", "name runs or a filter with --where, not both"),
+        ("--where algo=nothing --yes", "no run matches --where: see what there is with dapo runs"),
+        ("--where algo=sac", "to delete 1 run without being asked, add --yes"),
+    ],
+)
+def test_delete_says_what_is_missing(refused, dapo, record_run, monkeypatch, arguments, line):
+    run_id = record_run()
+    monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
+    assert refused("delete", *arguments.format(run=run_id).split()) == line
+    assert len(json.loads(dapo("runs", "--json").out)) == 1
+
+
 def test_delete_refuses_a_run_that_is_alive(refused, dapo, results, record_run):
     done, alive = record_run(), record_run(status="running")
     lock = RunLock(results.run_folder(alive) / "lock")
@@ -76,6 +112,14 @@ def test_db_info(dapo, record_run):
     facts = json.loads(dapo("db", "info", "--json").out)
     assert facts["schema"] == facts["head"]
     assert facts["rows"]["run"] == 2
+
+
+def test_db_check_of_a_copy_without_its_files(dapo, results, record_run):
+    runs.add_checkpoint(results, record_run(), step=1000, path="checkpoints/1000", size=1, sha256="0")
+    outcome = dapo("db", "check")
+    assert (outcome.code, outcome.out) == (0, "whole; 0 checkpoints read, 1 not here\n")
+    assert outcome.err.startswith("the runs' files are not beside the database")
+    assert outcome.err.count("\n") == 1
 
 
 def test_db_backup(dapo, refused, record_run, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 
 import pytest
 
@@ -28,6 +29,23 @@ def test_runs_newest_first_and_how_many_more(dapo, family):
     assert rows[1].split()[1:-1] == ["dapo-kl", "Hopper-v4", "1", "failed", "400/1k", "–"]
     assert outcome.err == "8 more: show them with --limit 10\n"
     assert outcome.code == 0
+
+
+def test_runs_shows_notes_where_there_are_any(dapo, record_run, monkeypatch):
+    run_id = record_run()
+    assert "note" not in dapo("runs").out
+    note = "the one of the talk, with the wrong learning rate"
+    dapo("mark", run_id, "--note", note)
+    assert dapo("runs").out.splitlines()[2].endswith(note)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("NO_COLOR", "1")
+    for width in (60, 80, 120):
+        monkeypatch.setenv("COLUMNS", str(width))
+        shown = re.sub(r"\x1b\[\d*m", "", dapo("runs").out)
+        assert max(map(len, shown.splitlines())) <= width
+        assert all(word in shown for word in "the one of talk, with wrong lear…".split())
+    dapo("mark", run_id, "--note", "")
+    assert "note" not in dapo("runs").out
 
 
 def test_runs_json_is_complete(dapo, family, record_run):

@@ -39,7 +39,7 @@ def test_what_changed_is_in_the_run_s_history(dapo, record_run):
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        ("{run}", "nothing to mark: give --tuning, --reporting, --tag, --untag or --note"),
+        ("{run}", "nothing to mark: give --tuning, --reporting, --tag, --untag, --note or --rename-tag"),
         ("--tuning", "which runs? Give their ids (see dapo runs), or --where FILTER"),
         ("{run} --tag a --untag a", "--tag and --untag name the same tag 'a': give one of the two"),
         ("{run} --where algo=sac --tag x", "name runs or a filter with --where, not both"),
@@ -73,3 +73,20 @@ def test_dapo_toml_says_tuning_and_the_command_line_overrules_it(dapo, refused, 
     (tmp_path / "dapo.toml").write_text('tuning = "yes"\n')
     line = refused("train", "--algo", "sac", *SHORT, "--dry-run")
     assert line == "tuning = 'yes' is not possible: tuning must be true or false"
+
+
+def test_a_tag_is_renamed_on_every_run_that_has_it(dapo, refused, record_run):
+    one, two = record_run(tags=["draft", "it's"]), record_run(tags=["draft"])
+    record_run(tags=["paper"])
+    line = refused("mark", "--rename-tag", "draft", "paper")
+    join = "dapo mark --where 'tag = \"draft\"' --tag paper --untag draft"
+    assert line == f"--rename-tag: 1 run has the tag 'paper' already: to join the two, write: {join}"
+    assert (
+        refused("mark", "--rename-tag", "drft", "x") == "--rename-tag: no run has the tag 'drft': did you mean 'draft'?"
+    )
+    assert refused("mark", "--rename-tag", "draft", " ") == "a tag is a word: --tag paper"
+    assert refused("mark", one, "--rename-tag", "draft", "x").startswith("--rename-tag is of all runs and stands alone")
+    assert dapo("mark", "--rename-tag", "draft", "final version").err == "marked 2 runs\n"
+    assert dapo("mark", "--rename-tag", "it's", "its").err == "marked 1 run\n"
+    tags = {row["id"]: row["tags"] for row in json.loads(dapo("runs", "--json").out)}
+    assert (tags[one], tags[two]) == (["final version", "its"], ["final version"])

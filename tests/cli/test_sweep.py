@@ -54,7 +54,13 @@ def test_what_is_there_counts_and_gives_the_speed(dapo, finish, results):
     assert [row.get("beta") for row in plan["runs"][:3]] == [0.1, 0.5, None]
     assert plan["seconds"] == pytest.approx(9.0)  # 6 runs of 3 s, two at a time
     assert plan["runs_of_unknown_speed"] == 0
-    assert plan["bytes"] > 0
+    assert plan["bytes"] is None  # a copy of the database alone says nothing about files
+    for run in runs.listing(results):
+        results.run_folder(run["id"]).mkdir(parents=True, exist_ok=True)
+        (results.run_folder(run["id"]) / "checkpoint").write_bytes(b"x" * 10_000_000)
+    command = ["sweep", *GRID, "--seeds", "4", "--dry-run", "--json"]
+    assert 60_000_000 < json.loads(dapo(*command).out)["bytes"] < 61_000_000
+    assert json.loads(dapo(*command, "--set", "keep_replay=true", "--name", "y").out)["bytes"] is None
     longer = json.loads(dapo("sweep", *GRID, "--steps", "600", "--name", "x", "--dry-run", "--json").out)
     per_step = 3.0 / (200 + 300 / 30)  # of 300 steps 200 are updates, and a step costs a thirtieth of one
     assert longer["seconds"] == pytest.approx(per_step * (500 + 600 / 30) * 15 / 2, rel=0.2)
@@ -130,3 +136,17 @@ def test_a_sweep_is_trained_and_typed_again_has_nothing_to_do(dapo, results):
     assert (again.code, "3 runs (3 known)" in again.err) == (0, True)
     assert "sweep main: 3 runs, 3 completed" in again.err
     assert runs.count(results) == 3
+
+
+def test_a_sweep_is_renamed(dapo, refused, results):
+    assert dapo("sweep", *GRID, "--seeds", "1", "--enqueue").code == 0
+    assert dapo("sweep", *GRID[:-1], "other one", "--seeds", "1", "--enqueue").code == 0
+    assert (
+        refused("sweep", "rename", "main", "other one") == "there is a sweep 'other one' already: choose another name"
+    )
+    assert refused("sweep", "rename", "main", " ") == "a sweep has a name: dapo sweep rename main main"
+    assert refused("sweep", "rename", "mian", "x").startswith("there is no sweep 'mian'")
+    outcome = dapo("sweep", "rename", "main", "paper")
+    assert (outcome.code, outcome.err) == (0, "sweep main is called paper now\n")
+    assert sorted(sweep["name"] for sweep in sweeps.listing(results)) == ["other one", "paper"]
+    assert dapo("sweep", "top-up", "paper", "--seeds", "2").err.startswith("3 new runs, 0 shared")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from pathlib import Path
 
@@ -167,6 +168,30 @@ def test_a_command_in_a_file_is_data(dapo, refused, paper, tmp_path, command, me
     else:
         assert "no run has a key 'nothing'" in moved(dapo, "t.markdown")[0][1]
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_files_without_a_table_are_passed_over_and_the_worst_decides(dapo, refused, paper):
+    Path("main.tex").write_text("\\documentclass{article}\n", encoding="utf-8")
+    Path("picture.tex").write_bytes(b"\x89PNG\xff\xfe")
+    outcome = dapo("verify", "main.tex", "picture.tex", "t.latex", "t.csv")
+    assert outcome.code == 0
+    assert outcome.out.count("all 4 cells are as they were") == 2
+    assert [line.partition(" has")[0].partition(" is")[0] for line in outcome.err.splitlines()] == [
+        "passed over: main.tex",
+        "passed over: picture.tex",
+    ]
+    change("UPDATE evaluation SET return = 0 WHERE run_id = ?", paper["sac Hopper-v4 1"])
+    assert dapo("verify", "main.tex", "t.latex").code == 1
+    outcome = dapo("verify", "none.tex", "t.latex")
+    assert outcome.code == 2
+    assert "t.latex: " in outcome.out
+    assert "cannot read none.tex" in outcome.err
+    assert refused("verify", "main.tex", "picture.tex").startswith("none of these 2 files has a table of dapo's")
+    assert refused("verify", "main.tex", "none.tex").startswith("cannot read none.tex")
+    key = re.search(r"dapo table ([0-9a-f]{8}) begins", Path("t.latex").read_text(encoding="utf-8"))[1]
+    change("DELETE FROM export")
+    line = refused("why", f"{key}.1.1", "main.tex", "t.latex")
+    assert line.startswith(f"the runs behind {key} have changed since t.latex was written: dapo verify t.latex")
 
 
 def test_bad_input(refused, family):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -60,6 +61,16 @@ def test_a_missing_file(whole):
     location, folder = whole
     (folder / "replay" / "0-9.safetensors").unlink()
     assert checking.check(location).problems[0].endswith("0-9.safetensors: No such file or directory")
+
+
+def test_a_copy_without_its_files_is_whole(whole, record_run):
+    location, folder = whole
+    folder.rename(folder.parent.parent / "elsewhere")
+    assert checking.check(location) == checking.Report([], [], 0, [], 1)
+    shutil.rmtree(folder.parent)
+    assert checking.check(location) == checking.Report([], [], 0, [], 1)
+    (folder.parent / record_run()).mkdir(parents=True)  # the files of another run are here: those are lost
+    assert "manifest.json: No such file" in checking.check(location).problems[0]
 
 
 def test_a_truncated_database(whole):

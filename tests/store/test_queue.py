@@ -9,7 +9,7 @@ import pytest
 
 from store import queue, runs, sweeps, workers
 from store._insertion import NewRun
-from store.errors import SweepNotFound
+from store.errors import StoreError, SweepNotFound
 from store.session import Database
 from store.workers import Registered, Watch
 
@@ -50,6 +50,23 @@ def test_a_worker_of_one_sweep_takes_no_run_of_another(database, worker):
     assert [queue.claim(database, worker, "second") for _ in range(2)] == [run_id, None]
 
 
+def test_a_sweep_is_renamed_under_its_workers(database):
+    made = sweeps.enqueue(database, "old", {}, wanted(2), new_id="0123456789abcdef")
+    sweeps.enqueue(database, "other", {}, wanted(1, env="f"))
+    registered = Registered(database, 1, "old")
+    assert queue.claim(database, registered.id, "old") == made.added[0]
+    sweeps.rename(database, "old", "new")
+    assert [worker["sweep"] for worker in workers.listing(database)] == ["new"]
+    assert [queue.claim(database, registered.id, "old") for _ in range(2)] == [made.added[1], None]
+    registered.end("done")
+    with pytest.raises(StoreError, match="there is a sweep 'other' already: choose another name"):
+        sweeps.rename(database, "new", "other")
+    with pytest.raises(SweepNotFound):
+        sweeps.rename(database, "old", "third")
+    again = sweeps.enqueue(database, "old", {}, wanted(2), new_id="0123456789abcdef")  # as typed before
+    assert (again.sweep_id == made.sweep_id, again.shared) == (False, made.added)
+
+
 def test_the_same_configuration_is_one_run_whoever_asks(database):
     first = sweeps.enqueue(database, "first", {"n": 1}, wanted(2))
     again = sweeps.enqueue(database, "first", {"n": 2}, wanted(3))
@@ -81,10 +98,11 @@ def test_an_interrupted_run_that_a_sweep_wants_is_queued_and_a_failed_one_is_not
 
 
 def test_runs_of_a_paused_sweep_wait_until_it_goes_on(database, worker):
-    (run_id,) = sweeps.enqueue(database, "s", {}, wanted(1)).added
+    made = sweeps.enqueue(database, "s", {}, wanted(1))
+    (run_id,) = made.added
     assert sweeps.set_state(database, "s", "paused") == "active"
     assert queue.claim(database, worker) is None
-    assert queue.count_waiting(database, "s", "paused") == 1
+    assert queue.count_waiting(database, made.sweep_id, "paused") == 1
     assert sweeps.set_state(database, "s", "active") == "paused"
     assert queue.claim(database, worker) == run_id
 

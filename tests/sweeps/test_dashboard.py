@@ -69,6 +69,14 @@ def test_a_picture_has_the_groups_of_the_grid_and_marks_the_best(database, half)
     assert status.line(found) == "3/4 runs, 1 queued, 1 failed, 75%"
 
 
+def test_a_sweep_is_followed_under_its_new_name(database, half):
+    overview = status.Overview("main\x1b[31m")
+    overview.follow(database)
+    assert len(overview.pictures(database)) == 1
+    sweeps.rename(database, "main\x1b[31m", "paper")
+    assert [found.name for found in overview.pictures(database)] == ["paper"]
+
+
 def test_the_time_left_is_of_the_workers_that_live(database, half):
     assert picture(database).left is None
     worker = Registered(database, 2, None)
