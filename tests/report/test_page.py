@@ -126,7 +126,7 @@ def test_hostile_text_stays_text(results, record_run):
             HOSTILE, HOSTILE, seed=seed, tags=[HOSTILE], settings={HOSTILE: HOSTILE}, source=HOSTILE, commit=HOSTILE
         )
     record_run(HOSTILE, HOSTILE, seed=2, status="failed", reason=HOSTILE, command=HOSTILE, versions={HOSTILE: HOSTILE})
-    content = page.render(results, Request(rows=("algo", "tag")), HOSTILE, HOSTILE)
+    content = page.render(results, Request(rows=("algo", "tag")), HOSTILE)
     read = Page(content)
     assert [tag for tag, _ in read.elements].count("script") == 3
     assert "img" not in {tag for tag, _ in read.elements}
