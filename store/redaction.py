@@ -18,7 +18,7 @@ DROPPED: Mapping[str, tuple[str, ...]] = {"run": ("host", "pid", "worker_id"), "
 """Table -> columns that an anonymous copy has no value in. The data of an event is a session's host, or a traceback."""
 
 _COMMON = {"root", "localhost", "dapo"}  # names that tell nothing
-_EDGE = r"(?<![\w./~<\\)\]}])"  # a path begins here: not in a word, a relative path, a URL, a quotient or HTML
+_EDGE = r"(?<![\w./~<\\)\]}+])"  # a path begins here: not in a word, a relative path, a URL, a quotient or HTML
 _HOMES = r"/home/[\w.@+-]+|/Users/[\w.@+-]+|/root"
 _ADDRESSES = re.compile(
     r"(?:ssh|git|https?)://\S+?\.git\b|[\w.+-]+@[\w.-]+:[\w./~-]+\.git\b|[\w.+-]+@[\w-]+(?:\.[\w-]+)+"

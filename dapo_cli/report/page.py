@@ -24,6 +24,9 @@ from store.redaction import Redaction
 if TYPE_CHECKING:
     from store.session import Database
 
+LONG = 18
+"""Characters of a word that is broken where a table is printed, so that no column is lost at the paper's edge."""
+
 
 def render(database: Database, request: Request, title: str | None = None, redaction: Redaction | None = None) -> bytes:
     """The page on what `request` asks for; the same database gives the same bytes. Raises BadInput.
@@ -44,6 +47,7 @@ def render(database: Database, request: Request, title: str | None = None, redac
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.tests["long"] = lambda text: max(map(len, text.split()), default=0) > LONG
     style, script = _style(), Markup(_asset("report.js"))
     commands = reproduction.looking(request, database.path.name if database.path else "DATABASE", title)
     text = environment.get_template("report.html.j2").render(
@@ -78,11 +82,11 @@ def _style() -> Markup:
     return Markup(f":root{{{colours}}}\n{_asset('report.css')}{uses}\n")
 
 
-def _policy(style: str, script: str) -> str:
+def _policy(style: str, script: str) -> Markup:
     """Of the browser for this page: no request at all, and no script and no style but ours."""
     hashes = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script))
     own_style, own_script = hashes
-    return (
+    return Markup(  # our own words: a digest is not to be taken for a path
         f"default-src 'none'; style-src 'sha256-{own_style}'; script-src 'sha256-{own_script}'; "
         "base-uri 'none'; form-action 'none'"
     )

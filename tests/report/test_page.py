@@ -52,8 +52,10 @@ def test_every_run_is_there_and_why_it_does_not_count(comparison, request_of_all
 
 def test_settings_cost_and_provenance(comparison, request_of_all):
     read = Page(page.render(comparison, request_of_all))
-    assert ["gamma", "", "0.99"] not in read.rows["settings"]  # the run that diverged has none on record
-    assert ["beta", "", "0.5", "–"] in read.rows["settings"]
+    assert ["gamma", "", "0.99"] in read.rows["settings"]  # the run that diverged has none on record: no difference
+    assert "A setting that not all runs have: the value of those that have it." in read.text
+    assert ["beta", "", "0.5", "dapo-kl (12)"] in read.rows["settings"]
+    assert ["beta", "", "–", "sac (12)"] in read.rows["settings"]
     assert ["sac", "2", "14", "0", "12.8k", "12 completed, 1 diverged, 1 failed"] in read.rows["cost"]
     assert "Training took 0.07" in read.text
     assert ["torch", "2.13.0 (24)"] in read.rows["provenance"]
