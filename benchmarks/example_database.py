@@ -9,7 +9,6 @@ docs/protocol.md says which runs are made, and benchmarks/evidence.py writes doc
 from __future__ import annotations
 
 import argparse
-import re
 import sqlite3
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from sqlalchemy import text
 
+from dapo_cli import publishing
 from store.session import Database
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,9 +26,6 @@ DELETE FROM checkpoint
 DELETE FROM run WHERE status IN ('queued', 'running', 'interrupted')
 DELETE FROM sweep_run WHERE run_id NOT IN (SELECT id FROM run)
 DELETE FROM sweep WHERE id NOT IN (SELECT sweep_id FROM sweep_run)
-DELETE FROM worker
-UPDATE run SET host = NULL, pid = NULL, worker_id = NULL
-UPDATE event SET data = NULL
 UPDATE event SET message = 'from the path that the command names' WHERE kind = 'imported'
 """
 
@@ -42,10 +39,9 @@ def publish(sources: list[Path], target: Path) -> None:
         with Database.write(str(aside)) as db, db.transaction() as session:
             for statement in STATEMENTS.splitlines():
                 session.execute(text(statement))
+            redaction = publishing.redaction(db, anonymous=True)
         connection = sqlite3.connect(aside, isolation_level=None)
-        connection.create_function("without_folders", 1, lambda command: re.sub(r"""(?<=[\s='"])/\S*/""", "", command))
-        connection.execute("UPDATE run SET command = without_folders(command) WHERE command LIKE '%/%'")
-        connection.execute("UPDATE event SET message = without_folders(message) WHERE message LIKE 'dapo %/%'")
+        redaction.apply(connection)
         connection.execute("PRAGMA journal_mode = DELETE")
         connection.execute("VACUUM")
         connection.close()

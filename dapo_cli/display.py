@@ -11,7 +11,9 @@ _BARS = "▁▂▃▄▅▆▇█"
 
 
 def steps_text(steps: int) -> str:
-    """A number of environment steps: `950`, `20k`, `1.5M`; rounded down to three digits."""
+    """A number of environment steps, or a difference of two: `950`, `20k`, `-1.5M`; cut to three digits."""
+    if steps < 0:
+        return f"-{steps_text(-steps)}"
     for size, unit in ((1_000_000, "M"), (1_000, "k")):
         if steps >= size:
             decimals = max(0, 2 - int(math.log10(steps // size)))
@@ -38,8 +40,18 @@ def number_text(value: float | None, scale: float | None = None) -> str:
     size = abs(value if scale is None else scale)
     if 0 < size < 1e-4:
         return f"{value:.2e}" if value else "0"
-    text = f"{value:.{0 if size >= 1000 else 1 if size >= 100 else 2 if size >= 1 else 4}f}"
-    return text.removeprefix("-") if float(text) == 0 else text
+    return fixed_text(value, 0 if size >= 1000 else 1 if size >= 100 else 2 if size >= 1 else 4)
+
+
+def fixed_text(value: float, digits: int, *, signed: bool = False) -> str:
+    """A finite number with so many digits after the point: `5123.4`, `+12.0`; what rounds to zero has no sign."""
+    text = f"{value:{'+' if signed else ''}.{digits}f}"
+    return text.lstrip("+-") if float(text) == 0 else text
+
+
+def general_text(value: float, digits: int) -> str:
+    """A number with at most so many significant digits: `0.05`, `1e+06`; negative zero is `0`."""
+    return f"{value + 0.0:.{digits}g}"
 
 
 def mean_of(values: Sequence[float]) -> float:

@@ -44,6 +44,12 @@ Tuning = Annotated[bool, typer.Option("--tuning", help="The runs marked as tunin
 Unfinished = Annotated[
     bool, typer.Option("--unfinished", help="Also runs that failed, were interrupted or still run, as far as they are.")
 ]
+Anonymous = Annotated[
+    bool,
+    typer.Option(
+        "--anonymous", help="Leave out hosts, users, e-mail addresses, git remotes and author names, and say so."
+    ),
+]
 Measure = Annotated[
     str,
     typer.Option(

@@ -15,6 +15,7 @@ from store._failures import translated, translated_files
 from store.errors import CannotWrite
 from store.maintenance import _copy_files, _drop_replaced_checkpoints
 from store.models import Base, Run, Selection, Sweep, SweepRun
+from store.redaction import Redaction
 from store.session import Database
 
 ROWS = ("tag", "hyperparameter", "episode", "evaluation", "metric", "event")
@@ -25,14 +26,20 @@ _FETCHED = 10_000  # rows fetched and written together
 
 
 def copy(
-    db: Database, run_ids: Sequence[str], target: Path, *, selection: str | None = None, files: bool = False
+    db: Database,
+    run_ids: Sequence[str],
+    target: Path,
+    *,
+    selection: str | None = None,
+    files: bool = False,
+    redaction: Redaction | None = None,
 ) -> None:
-    """Write the runs with these whole ids, and all of their rows, into a new SQLite file.
+    """Write the runs with these whole ids, and all of their rows, into a new SQLite file; its texts name no folder.
 
     Their sweeps come along, and the frozen `selection`, whole; exports do not. Checkpoints only with `files`, which go
     beside the copy: a checkpoint's row says that its files are there. A run that is being trained is interrupted in the
-    copy, where nobody trains it. The same runs give the same bytes. CannotWrite; the caller removes what a failure
-    leaves.
+    copy, where nobody trains it. `redaction` takes more out than folders. The same runs give the same bytes.
+    CannotWrite; the caller removes what a failure leaves.
     """
     if target.exists():
         raise CannotWrite(f"{target} exists already: name another target")
@@ -50,7 +57,7 @@ def copy(
         (made.files / "lock").unlink(missing_ok=True)
         if not any(made.files.iterdir()):
             made.files.rmdir()
-    _settle(target)
+    _settle(target, redaction or Redaction())
 
 
 def _copy_rows(
@@ -92,12 +99,13 @@ def _selected(
         yield from rows.partitions(_FETCHED)
 
 
-def _settle(path: Path) -> None:
+def _settle(path: Path, redaction: Redaction) -> None:
     """One file without a write-ahead log, which also a read-only disk may hold, without gaps, and in one order."""
     with translated(str(path)):
         connection = _sqlite.connect_writing(path)
         try:
             connection.execute("PRAGMA journal_mode = DELETE")
+            redaction.apply(connection)
             # SQLAlchemy makes the indexes of a table in any order.
             query = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL ORDER BY name"
             indexes = connection.execute(query).fetchall()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
+from dapo_cli.analysis import wording
 from dapo_cli.analysis.labels import Label
 from dapo_cli.analysis.statistics import CONFIDENCE
 from dapo_cli.analysis.tables import Table
@@ -96,8 +99,14 @@ def _comparison(table: Table, best: str) -> list[str]:
             f"({test}, Holm's correction, 5 %, n ≥ {MIN_DECIDED})."
         )
     if request.base is not None:
-        base = f"the base ({table.base_text})" if table.base_text else "the base"
-        sentences.append(f"Δ: difference from {base} with its 95 % interval; p by {test} after Holm's correction.")
+        named = table.base_text or (wording.row_text(table, table.base) if table.base else "")
+        base = f"the base ({named})" if named else "the base"
+        text = f"Δ: difference from {base}"
+        if any(cell.difference and math.isfinite(cell.difference.low) for cell in table.cells.values()):
+            text += " with its 95 % interval"
+        if any(math.isfinite(cell.p) for cell in table.cells.values()):
+            text += f"; p by {test} after Holm's correction"
+        sentences.append(f"{text}.")
     if request.equivalent is not None:
         sentences.append(
             f"Equivalent: the 90 % interval of the difference lies within ±{request.equivalent} "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -188,8 +188,23 @@ def _decimals(table: Table, col: Label, style: Style) -> int:
 
 def _lettered(table: Table) -> Table:
     """The same with its footnotes in the order in which they are met, row by row or, in blocks, column by column."""
-    places = [at for at, *_ in positions(table)]
-    labels = {at: (row, col) for at, row, col in positions(table)}
     if table.base is not None:
-        places.sort(key=lambda at: (at[1], at[0]))
-    return wording.lettered(table, [labels[at] for at in places])
+        return wording.in_blocks(table)
+    return wording.lettered(table, [(row, col) for _, row, col in positions(table)])
+
+
+def in_blocks(sheet: Sheet) -> Sheet:
+    """The same written as blocks, its footnotes in the order in which they are then met."""
+    if sheet.blocks or sheet.parts[-1].kind != "marks":
+        return replace(sheet, blocks=True)
+    places = sorted(sheet.entries, key=lambda at: (at[1], at[0]))
+    met = dict.fromkeys(mark for at in places for mark in filter(None, sheet.entries[at].texts[-1].split(", ")))
+    letters = {mark: wording.letter(number) for number, mark in enumerate(met)}
+    entries = {}
+    for at, entry in sheet.entries.items():
+        marks = [mark for mark in met if mark in entry.texts[-1].split(", ")]
+        entries[at] = entry._replace(texts=(*entry.texts[:-1], ", ".join(letters[mark] for mark in marks)))
+    notes = {mark: next(text for text in sheet.below if text.startswith(f"{mark}: ")) for mark in met}
+    others = [text for text in sheet.below if text not in notes.values()]
+    footnotes = [f"{letters[mark]}{text.removeprefix(mark)}" for mark, text in notes.items()]
+    return replace(sheet, blocks=True, entries=entries, below=(*footnotes, *others))

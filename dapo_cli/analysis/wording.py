@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from itertools import product
 
 from dapo_cli.analysis.labels import Label, label_text
 from dapo_cli.analysis.statistics import Estimate
 from dapo_cli.analysis.tables import Cell, Table
-from dapo_cli.display import number_text, steps_text
+from dapo_cli.display import fixed_text, number_text, steps_text
 
 
 def value_text(table: Table, cell: Cell) -> str:
@@ -44,8 +45,8 @@ def difference_text(table: Table, cell: Cell) -> str:
     if difference is None or math.isnan(difference.value):
         return "–"
     like = _like(table, cell.estimate.value)
-    sign = "+" if difference.value > 0 else ""
-    text = f"{sign}{like(difference.value)}"
+    text = like(difference.value)
+    text = f"+{text}" if difference.value > 0 and text.strip("0.") else text
     return text if math.isnan(difference.low) else f"{text} [{like(difference.low)}, {like(difference.high)}]"
 
 
@@ -57,6 +58,12 @@ def p_text(p: float) -> str:
 def mark_text(cell: Cell) -> str:
     """The letters of the cell's footnotes: `a, b`."""
     return ", ".join(map(letter, sorted(cell.marks)))
+
+
+def in_blocks(table: Table) -> Table:
+    """The same with its footnotes in the order in which they are met where each column is a block of rows."""
+    grid = product(table.col_labels, table.row_labels)
+    return lettered(table, [(row, col) for col, row in grid if (row, col) in table.cells])
 
 
 def letter(mark: int) -> str:
@@ -86,10 +93,16 @@ def heading(table: Table, key: str, value: object) -> str:
     return label_text(key if named else table.symbols.get(key, key), value)  # type: ignore[arg-type]
 
 
+def row_text(table: Table, row: Label) -> str:
+    """`dapo-kl, β = 0.1`: a row without the keys that it lacks."""
+    parts = zip(table.rows, row, strict=True)
+    return ", ".join(heading(table, key, value) for key, value in parts if value is not None) or "–"
+
+
 def _like(table: Table, scale: float) -> Callable[[float], str]:
     """How numbers are written beside one of this size."""
     if table.request.measure.lower_is_better:
-        return lambda value: ("-" if value < 0 else "") + steps_text(round(abs(value))) if math.isfinite(value) else "∞"
+        return lambda value: steps_text(round(value)) if math.isfinite(value) else "∞"
     return lambda value: number_text(value, scale)
 
 
@@ -102,8 +115,7 @@ def fixed(value: float, digits: int, *, signed: bool = False) -> str:
     """`5123.4`, `+12.0`, `∞`; "NaN" where a score is not a number."""
     if not math.isfinite(value):
         return "NaN" if math.isnan(value) else "∞" if value > 0 else "-∞"
-    text = f"{value:{'+' if signed else ''}.{digits}f}"
-    return text.lstrip("+-") if float(text) == 0 else text
+    return fixed_text(value, digits, signed=signed)
 
 
 def fixed_interval(low: float, high: float, digits: int) -> str:

@@ -32,14 +32,16 @@ def bundle(
     allow: options.Allow = "",
     title: _reporting.Title = None,
     with_files: Annotated[bool, typer.Option("--with-files", help="Also the runs' checkpoints.")] = False,
+    anonymous: options.Anonymous = False,
     db: options.Db = None,
 ) -> None:
     """Write what a reviewer needs into one folder, which appears whole or not at all.
 
     report.html, tables, figures, the runs' rows as CSV, a database of these runs only, and reproduce.sh, which makes
     tables and figures again from that database, or trains the runs again. MANIFEST has the SHA-256 of every file:
-    sha256sum -c MANIFEST.
+    sha256sum -c MANIFEST. No absolute path is in it.
     """
+    from dapo_cli import publishing
     from dapo_cli.report import bundle as bundles
     from store.session import Database
 
@@ -48,5 +50,8 @@ def bundle(
         choice, by, measure, stat, normalise, references, base, vary, pool_over, equivalent, allow
     )
     with Database.read(database_location(db)) as database:
-        bundles.write(database, request, folder, title=title, files=with_files)
+        redaction = publishing.redaction(database, anonymous)
+        bundles.write(database, request, folder, title=title, files=with_files, redaction=redaction)
+    if anonymous:
+        publishing.say_what_is_left_out()
     console.write(str(folder))

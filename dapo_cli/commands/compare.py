@@ -101,6 +101,7 @@ def _print(table: Table) -> None:
     from dapo_cli.analysis import captions, wording
     from dapo_cli.analysis.labels import key_text
 
+    table = wording.in_blocks(table)
     name = table.request.statistic
     columns: dict[str, Callable[[Cell], str]] = {
         "n": lambda cell: str(cell.estimate.n),

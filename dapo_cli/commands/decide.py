@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dapo_cli import console, options
+from dapo_cli.display import fixed_text
 from dapo_cli.errors import BadInput, did_you_mean
 from dapo_cli.project_file import database_location
 
@@ -94,5 +95,5 @@ def interval_text(found: Finding) -> str:
     """`-12 % [-30, 6] 95 %`, and a dash where nothing was measured."""
     if math.isnan(found.value):
         return "–"
-    low, high = (f"{100 * bound:.0f}" for bound in (found.low, found.high))
-    return f"{100 * found.value:+.0f} % [{low}, {high}] {100 * found.confidence:.0f} %"
+    low, high = (fixed_text(100 * bound, 0) for bound in (found.low, found.high))
+    return f"{fixed_text(100 * found.value, 0, signed=True)} % [{low}, {high}] {100 * found.confidence:.0f} %"

@@ -36,7 +36,7 @@ def evaluate(
     With mean actions the first episodes are those of the run's own evaluation, and must return the same.
     """
     from dapo_cli.analysis.statistics import estimate
-    from dapo_cli.display import mean_text
+    from dapo_cli.display import fixed_text, mean_text
     from dapo_cli.project_file import database_location
     from dapo_cli.training import replaying
     from dapo_cli.training import video as filming
@@ -81,8 +81,8 @@ def evaluate(
         console.print_json(result)
     else:
         row = {"run": policy.name, "algo": settings.algo, "env": settings.env, "step": str(policy.step)}
-        row |= {"actions": actions, "return": mean_text(returns), "min": f"{min(returns):.1f}"}
-        row |= {"max": f"{max(returns):.1f}", "length": f"{length:.0f}", "n": str(summary.n)}
+        row |= {"actions": actions, "return": mean_text(returns), "min": fixed_text(min(returns), 1)}
+        row |= {"max": fixed_text(max(returns), 1), "length": f"{length:.0f}", "n": str(summary.n)}
         console.print_table(tuple(row), [tuple(row.values())])
     if video:
         console.info(f"wrote {video}")

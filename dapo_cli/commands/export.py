@@ -31,13 +31,15 @@ def export(
     format_: Annotated[
         Format, typer.Option("--format", metavar="FORMAT", help="csv, parquet or tensorboard.")
     ] = Format.CSV,
+    anonymous: options.Anonymous = False,
     db: options.Db = None,
 ) -> None:
     """Export runs, with every episode, evaluation, metric and hyperparameter, into one folder.
 
     CSV and Parquet: the files runs, episodes, evaluations, metrics and hyperparameters. TensorBoard: a folder for each
-    run. dapo import reads CSV and TensorBoard back.
+    run. dapo import reads CSV and TensorBoard back. Of absolute paths the last name is left.
     """
+    from dapo_cli import publishing
     from dapo_cli.analysis.filters import condition
     from dapo_cli.interchange import exporting
     from store import runs
@@ -54,6 +56,8 @@ def export(
         found = runs.listing(database, where=chosen, order_by=[columns.created_at, columns.id])
         if not found:
             raise BadInput("no run to export: see what there is with dapo runs")
-        exporting.export(database, found, format_, out)
+        exporting.export(database, found, format_, out, publishing.redaction(database, anonymous))
+    if anonymous:
+        publishing.say_what_is_left_out()
     console.info(f"wrote {len(found)} {'run' if len(found) == 1 else 'runs'} as {format_}")
     console.write(str(out))

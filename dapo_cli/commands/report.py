@@ -31,13 +31,15 @@ def report(
     equivalent: options.Equivalent = None,
     allow: options.Allow = "",
     title: _reporting.Title = None,
+    anonymous: options.Anonymous = False,
     db: options.Db = None,
 ) -> None:
     """Write one page with everything: curves, tables, settings, runs, cost, provenance, and how to make it again.
 
     The page loads nothing and sends nothing: it can be mailed, printed, and opened in ten years. The same runs give the
-    same bytes.
+    same bytes. No absolute path is in it.
     """
+    from dapo_cli import publishing
     from dapo_cli.files import write_files
     from dapo_cli.report import page
     from store.session import Database
@@ -48,6 +50,8 @@ def report(
         choice, by, measure, stat, normalise, references, base, vary, pool_over, equivalent, allow
     )
     with Database.read(location) as database:
-        content = page.render(database, request, title, database.location)
+        content = page.render(database, request, title, publishing.redaction(database, anonymous))
     write_files({out: content})
+    if anonymous:
+        publishing.say_what_is_left_out()
     console.info(f"wrote {out}")

@@ -86,7 +86,7 @@ def _print_results(facts: Mapping[str, Any]) -> None:
         console.print_fields(fields)
     if facts["metrics"]:
         console.print_heading("Diagnostics")
-        console.print_fields({name: f"{value:.4g}" for name, value in sorted(facts["metrics"].items())})
+        console.print_fields({name: display.general_text(value, 4) for name, value in sorted(facts["metrics"].items())})
 
 
 def _print_hyperparameters(settings: list[dict[str, Any]]) -> None:

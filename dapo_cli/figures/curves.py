@@ -17,7 +17,7 @@ from dapo_cli.analysis.captions import STATISTIC_NAMES
 from dapo_cli.analysis.curves import Curve, Curves
 from dapo_cli.analysis.labels import Key, Label, key_text
 from dapo_cli.analysis.series import RETURN, TRAIN_RETURN
-from dapo_cli.display import number_text, steps_text
+from dapo_cli.display import general_text, number_text, steps_text
 from dapo_cli.figures import layout, style, words
 from dapo_cli.figures.layout import Paper
 
@@ -146,7 +146,7 @@ def _draw_panel(panel: Axes, own: list[Curve], looks: dict[Label, dict[str, Any]
         _draw_curve(panel, curve, look)
     panel.set_xlim(0, max(float(curve.steps[-1]) for curve in own) * 1.02)
     panel.xaxis.set_major_locator(MaxNLocator(5, steps=style.ROUND))
-    panel.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step / unit:g}"))
+    panel.xaxis.set_major_formatter(FuncFormatter(lambda step, _: general_text(step / unit, 6)))
     panel.yaxis.set_major_locator(MaxNLocator(5, steps=style.ROUND))
 
 

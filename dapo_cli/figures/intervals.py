@@ -11,7 +11,7 @@ from dapo_cli.analysis import wording
 from dapo_cli.analysis.labels import Label, key_text
 from dapo_cli.analysis.overall import Overall, aggregates
 from dapo_cli.analysis.statistics import SMALLEST_IQM, Estimate
-from dapo_cli.display import number_text
+from dapo_cli.display import general_text, number_text
 from dapo_cli.figures import layout, rows, style, words
 from dapo_cli.figures.layout import Paper
 
@@ -77,7 +77,7 @@ def draw(overall: Overall, drawn: dict[Label, dict[str, Estimate]], paper: Paper
         rows.draw_intervals(panel, [own[name] for own in drawn.values()], rows.colours(len(drawn)))
         panel.set_title(_TITLES[name])
         panel.xaxis.set_major_locator(MaxNLocator(4, steps=style.ROUND))
-        panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", "−")))
+        panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: general_text(value, 6).replace("-", "−")))
         rows.name_rows(panel, texts.texts if index % columns == 0 else [""] * len(drawn))
     grid = grid._replace(width=(width - texts.width) / columns + 0.2)  # the names take their part
     layout.name_axes(panels, grid, words.score_name(overall.table), "")

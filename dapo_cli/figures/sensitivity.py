@@ -11,6 +11,7 @@ from dapo_cli.analysis.captions import STATISTIC_NAMES
 from dapo_cli.analysis.labels import Key, key_text
 from dapo_cli.analysis.sensitivity import Line, Sensitivity, is_logarithmic
 from dapo_cli.analysis.statistics import SMALLEST_IQM
+from dapo_cli.display import general_text
 from dapo_cli.figures import layout, style, words
 from dapo_cli.figures.layout import Paper
 
@@ -28,7 +29,7 @@ def plot(numbers: Sensitivity) -> words.Plot:
     rows = [
         (
             *map(key_text, (line.env, *line.label)),
-            f"{point.x:g}",
+            general_text(point.x, 6),
             str(point.cell.estimate.n),
             wording.value_text(table, point.cell),
             wording.interval_text(table, point.cell.estimate),
@@ -143,9 +144,9 @@ def _mark_axes(panel: Axes, values: list[float], logarithmic: bool, width: float
     scale = width / ((places[-1] - places[0]) or 1.0)
     texts, free = [], -math.inf
     for value, place in zip(values, places, strict=True):
-        half = layout.text_width(f"{value:g}", style.NORMAL) / 2 + 0.03
+        half = layout.text_width(general_text(value, 6), style.NORMAL) / 2 + 0.03
         fits = place * scale - half >= free
-        texts.append(f"{value:g}" if fits else "")
+        texts.append(general_text(value, 6) if fits else "")
         free = place * scale + half if fits else free
     panel.set_xticks(values, texts)
     panel.xaxis.set_minor_locator(NullLocator())

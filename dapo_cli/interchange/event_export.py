@@ -18,6 +18,7 @@ from store.runs import shorten
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
+    from store.redaction import Redaction
     from store.session import Database
 
 EPISODE = ("rollout/episode_return", "rollout/episode_length")
@@ -29,7 +30,7 @@ FILE = "events.out.tfevents.0.dapo"
 _DESCRIBED = ("id", "algo", "env", "seed", "status", "steps", "step", "source", "note", "commit")
 
 
-def write(folder: Path, database: Database, runs: Sequence[Mapping[str, Any]]) -> None:
+def write(folder: Path, database: Database, runs: Sequence[Mapping[str, Any]], redaction: Redaction) -> None:
     """A folder for each run, named by its algorithm, environment, seed and id. Raises BadInput without TensorBoard.
 
     TensorBoard's numbers have 32 bits. Its times are the run's beginning, plus the training time where that is known.
@@ -47,7 +48,7 @@ def write(folder: Path, database: Database, runs: Sequence[Mapping[str, Any]]) -
             writer = RecordWriter(file)
             version = messages.Event(wall_time=start, file_version="brain.Event:2")
             writer.write(version.SerializeToString(deterministic=True))
-            for tag, text in _texts(session, run):
+            for tag, text in _texts(session, run, redaction):
                 writer.write(_text(messages, start, tag, text))
             for step, seconds, values in _scalars(session, run["id"]):
                 event = messages.Event(wall_time=start + seconds, step=step)
@@ -69,9 +70,10 @@ def _scalars(session: Session, run_id: str) -> Iterator[tuple[int, float, dict[s
         yield step, 0.0, {OURS + name: value}
 
 
-def _texts(session: Session, run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _texts(session: Session, run: Mapping[str, Any], redaction: Redaction) -> Iterator[tuple[str, str]]:
     yield RUN, _table([(name, run[name]) for name in _DESCRIBED if run[name] is not None])
-    settings = [(name, value) for _, name, value, *_ in streaming.rows(session, "hyperparameter", [run["id"]])]
+    rows = redaction.rows("hyperparameter", streaming.rows(session, "hyperparameter", [run["id"]]))
+    settings = [(name, value) for _, name, value, *_ in rows]
     yield SETTINGS, _table(settings)
 
 

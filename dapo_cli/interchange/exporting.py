@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dapo_cli.files import new_folder
 from dapo_cli.interchange import event_export, table_files
 from store import streaming
+from store.redaction import Redaction
 
 if TYPE_CHECKING:
     from store.session import Database
@@ -28,14 +29,19 @@ TENSORBOARD = "tensorboard"
 FORMATS = (*table_files.WRITERS, TENSORBOARD)
 
 
-def export(database: Database, runs: Sequence[Record], format_: str, out: Path) -> None:
+def export(
+    database: Database, runs: Sequence[Record], format_: str, out: Path, redaction: Redaction | None = None
+) -> None:
     """Write the runs in one of FORMATS into the folder `out`, which is new or empty. The same runs give the same bytes.
 
+    No text names a folder; `redaction` takes more out.
     Raises BadInput where that is impossible, and leaves nothing behind then.
     """
+    redaction = redaction or Redaction()
+    runs = [redaction.row("run", run) for run in runs]
     with new_folder(out) as folder:
         if format_ == TENSORBOARD:
-            event_export.write(folder, database, runs)
+            event_export.write(folder, database, runs, redaction)
             return
         write = table_files.WRITERS[format_]
         columns = {**streaming.columns("run"), "tags": list}
@@ -43,5 +49,5 @@ def export(database: Database, runs: Sequence[Record], format_: str, out: Path) 
         ids = [run["id"] for run in runs]
         with database.connect() as session:
             for name, table in TABLES.items():
-                rows = streaming.rows(session, table, ids)
+                rows = redaction.rows(table, streaming.rows(session, table, ids))
                 write(folder / f"{name}.{format_}", streaming.columns(table), rows)

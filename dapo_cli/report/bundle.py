@@ -21,6 +21,7 @@ from dapo_cli.files import new_folder
 from dapo_cli.report import page, reproduction
 
 if TYPE_CHECKING:
+    from store.redaction import Redaction
     from store.session import Database
 
 DATABASE, REPORT, SCRIPT, MANIFEST = "runs.db", "report.html", "reproduce.sh", "MANIFEST"
@@ -31,10 +32,19 @@ TABLES = {"tex": "latex", "md": "markdown", "csv": "csv"}
 _FIGURES = ("pdf", "png")
 
 
-def write(database: Database, request: Request, out: Path, *, title: str | None = None, files: bool = False) -> None:
+def write(
+    database: Database,
+    request: Request,
+    out: Path,
+    *,
+    title: str | None = None,
+    files: bool = False,
+    redaction: Redaction | None = None,
+) -> None:
     """Write the folder `out`, which is new or empty, for the runs that `request` chooses, those it leaves out included.
 
-    `files`: with the checkpoints of the runs. Everything is made from the copy of the database in the folder, by what
+    `files`: with the checkpoints of the runs. No text names a folder; `redaction` takes more out.
+    Everything is made from the copy of the database in the folder, by what
     the commands in its script do. Raises BadInput and StoreError, and leaves nothing behind then.
     """
     from store import subset
@@ -45,22 +55,28 @@ def write(database: Database, request: Request, out: Path, *, title: str | None 
     references = Path(request.references).absolute() if request.references else None
     with new_folder(out) as folder:
         ids = [run["id"] for run in runs]
-        subset.copy(database, ids, folder / DATABASE, selection=request.choice.frozen, files=files)
+        frozen = request.choice.frozen
+        subset.copy(database, ids, folder / DATABASE, selection=frozen, files=files, redaction=redaction)
         if references:
             shutil.copyfile(references, folder / REFERENCES)
             request = replace(request, references=REFERENCES)
         with contextlib.chdir(folder):
-            _fill(request, title)
+            _fill(request, title, ids, redaction)
 
 
-def _fill(request: Request, title: str | None) -> None:
+def _fill(request: Request, title: str | None, ids: Sequence[str], redaction: Redaction | None) -> None:
     """Everything but the database, into the current folder."""
     from dapo_cli.interchange import exporting
     from store.session import Database
 
     with Database.read(DATABASE) as database:
         runs = matching(database, request.choice)
-        Path(REPORT).write_bytes(page.render(database, request, title, DATABASE))
+        if {run["id"] for run in runs} != set(ids):
+            raise BadInput(
+                "--where chooses by a text that the bundle leaves out: choose by another, or freeze these runs first "
+                "(dapo freeze NAME --where …) and bundle them with --selection NAME"
+            )
+        Path(REPORT).write_bytes(page.render(database, request, title, redaction))
         commands = _tables(database, request)
         figures = _figures(database, request)
         exporting.export(database, runs, "csv", Path("data"))

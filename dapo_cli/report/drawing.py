@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from dapo_cli.analysis.curves import Curve, Curves
 from dapo_cli.analysis.labels import Label, key_text, label_text
-from dapo_cli.display import steps_text
+from dapo_cli.display import general_text, steps_text
+from dapo_cli.figures.curves import AXIS_TEXTS
 from dapo_cli.figures.style import COLOURS, DASHES
 
 POINTS = 200  # of the curve of a single run
@@ -21,7 +22,7 @@ LINE_POINTS = 400  # of a line
 MOST_RUNS = 1000  # single runs that a page holds
 
 _WIDTH, _HEIGHT = 460, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 54, 442, 10, 258  # of the axes
+_LEFT, _RIGHT, _TOP, _BOTTOM = 72, 442, 10, 258  # of the axes
 _STROKE = 2.0  # width of a line, in which dashes are measured
 _DIGITS = 5  # significant ones of the numbers behind a figure
 
@@ -92,7 +93,8 @@ def draw(curves: Curves) -> Drawing:
             thinned |= len(curve.steps) > LINE_POINTS
             lines.append(line)
         axes = _Axes.around(own)
-        panels.append(Panel(key_text(env), _panel(own, labels, looks, axes), {**axes.data(), "lines": lines}))
+        name = AXIS_TEXTS.get(curves.quantity, "value")
+        panels.append(Panel(key_text(env), _panel(own, labels, looks, axes, name), {**axes.data(), "lines": lines}))
     remarks = []
     if total > MOST_RUNS:
         remarks.append(f"Single runs are left out, as there are {total}: a page holds at most {MOST_RUNS}.")
@@ -167,7 +169,7 @@ def _names(curves: Curves) -> dict[Label, str]:
 
 
 def _panel(
-    curves: Sequence[Curve], labels: Sequence[Label], looks: Mapping[Label, tuple[int, str]], axes: _Axes
+    curves: Sequence[Curve], labels: Sequence[Label], looks: Mapping[Label, tuple[int, str]], axes: _Axes, name: str
 ) -> Markup:
     parts = [f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{_described(curves)}">']
     for value in ticks(axes.low, axes.high):
@@ -182,6 +184,8 @@ def _panel(
         parts.append(f'<text class="tick middle" x="{x}" y="{_BOTTOM + 16}">{steps_text(round(step))}</text>')
     middle = (_LEFT + _RIGHT) / 2
     parts.append(f'<text class="tick middle" x="{middle:g}" y="{_BOTTOM + 34}">environment steps</text>')
+    height = (_TOP + _BOTTOM) / 2
+    parts.append(f'<text class="tick middle" transform="translate(14 {height:g}) rotate(-90)">{name}</text>')
     for curve in curves:
         colour, dashes = looks[curve.label]
         parts.append(f'<g data-line="{labels.index(curve.label)}" class="c{colour}">')
@@ -241,4 +245,4 @@ def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
 def _tick(value: float, span: float) -> str:
     if abs(value) >= 10_000 or span >= 50_000:
         return ("−" if value < 0 else "") + steps_text(round(abs(value)))
-    return f"{value:.6g}".replace("-", "−")
+    return general_text(value, 6).replace("-", "−")

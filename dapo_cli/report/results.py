@@ -15,6 +15,7 @@ from dapo_cli.report.listing import Listing, Part
 
 def results(table: Table) -> Listing:
     """As `dapo compare` prints it, a part for each column."""
+    table = wording.in_blocks(table)
     name = table.request.statistic
     columns: dict[str, Any] = {
         "n": lambda cell: str(cell.estimate.n),
@@ -70,7 +71,7 @@ def probabilities(table: Table) -> Listing | None:
                     side += _strata(cell, sign)
         if not sides[0] or len(sides[0]) != len(sides[1]):
             continue
-        names = [_row_text(table, one) for one in (row, other)]
+        names = [wording.row_text(table, one) for one in (row, other)]
         found = improvement(*sides, resamples=request.resamples, seed=request.seed)
         if found.value < 0.5:
             found = improvement(*sides[::-1], resamples=request.resamples, seed=request.seed)
@@ -87,12 +88,6 @@ def probabilities(table: Table) -> Listing | None:
     )
     columns = ("better", "than", "environments", "probability", "95 % interval")
     return Listing(columns, [Part("", rows)], frozenset(columns[2:]), [text])
-
-
-def _row_text(table: Table, row: Label) -> str:
-    """`dapo-kl, β = 0.1`: a row without the keys that it lacks."""
-    parts = zip(table.rows, row, strict=True)
-    return ", ".join(wording.heading(table, key, value) for key, value in parts if value is not None) or "–"
 
 
 def _strata(cell: Cell | None, sign: int) -> list[list[float]]:

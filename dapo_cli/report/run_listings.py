@@ -13,27 +13,36 @@ from dapo_cli.display import number_text, steps_text
 from dapo_cli.report.listing import Listing, Part
 from store.marks import KINDS
 
+MOST_VALUES = 8
+"""Of a setting, that are listed each for itself."""
+
 
 def shared(runs: Sequence[Record], table: Table) -> Listing:
-    """The settings that are the same in all runs."""
+    """The settings that are the same in all runs, of those that have them."""
     rows = [
-        (name, table.symbols.get(name, ""), key_text(_value(runs[0], name)))
+        (name, table.symbols.get(name, ""), key_text(values.pop()))
         for name in _settings(runs)
-        if _same(runs, name)
+        if len(values := _known(runs, name)) == 1
     ]
-    return Listing(("setting", "symbol", "value"), [Part("", rows)])
+    partly = any(name not in run["settings"] for name, *_ in rows for run in runs)
+    remarks = ["A setting that not all runs have: the value of those that have it."] * partly
+    return Listing(("setting", "symbol", "value"), [Part("", rows)], remarks=remarks)
 
 
 def varied(runs: Sequence[Record], table: Table) -> Listing:
-    """The settings in which runs differ: the values of each algorithm, with numbers of runs where it has several."""
-    algos = sorted({run["algo"] for run in runs})
+    """The settings in which runs differ: a row for each value, with the runs of each algorithm that have it."""
     rows = []
     for name in _settings(runs):
-        if not _same(runs, name):
-            values = [_values([run for run in runs if run["algo"] == algo], name) for algo in algos]
-            rows.append((name, table.symbols.get(name, ""), *values))
-    text = "In parentheses: runs. –: the algorithm has no such setting."
-    return Listing(("setting", "symbol", *algos), [Part("", rows)], remarks=[text])
+        having = [run for run in runs if name in run["settings"]]
+        values = sorted(_known(runs, name), key=lambda value: labels.label_order((value,)))
+        if len(values) > MOST_VALUES:
+            text = f"{len(values)} values from {key_text(values[0])} to {key_text(values[-1])}"
+            rows.append((name, table.symbols.get(name, ""), text, _by_algorithm(having)))
+        elif len(values) > 1:
+            for value in values:
+                own = [run for run in having if _value(run, name) == value]
+                rows.append((name, table.symbols.get(name, ""), key_text(value), _by_algorithm(own)))
+    return Listing(("setting", "symbol", "value", "runs"), [Part("", rows)])
 
 
 def counted(runs: Sequence[Record], names: Mapping[str, str], table: Table) -> Listing:
@@ -132,15 +141,15 @@ def _settings(runs: Sequence[Record]) -> list[str]:
     return sorted({name for run in runs for name in run["settings"]} - {"steps"})
 
 
-def _same(runs: Sequence[Record], name: str) -> bool:
-    return len({_value(run, name) for run in runs}) == 1
+def _known(runs: Sequence[Record], name: str) -> set[Key]:
+    """The values of a setting, of the runs that have it."""
+    return {_value(run, name) for run in runs if name in run["settings"]}
 
 
-def _values(runs: Sequence[Record], name: str) -> str:
-    counts = Counter(_value(run, name) for run in runs)
-    ordered = sorted(counts, key=lambda value: labels.label_order((value,)))
-    texts = [key_text(value) if len(counts) == 1 else f"{key_text(value)} ({counts[value]})" for value in ordered]
-    return ", ".join(texts) if len(texts) <= 8 else f"{len(texts)} values from {texts[0]} to {texts[-1]}"
+def _by_algorithm(runs: Sequence[Record]) -> str:
+    """`dapo-kl (10), sac (5)`."""
+    counts = Counter(run["algo"] for run in runs)
+    return ", ".join(f"{algo} ({count})" for algo, count in sorted(counts.items()))
 
 
 def _value(run: Record, name: str) -> Key:

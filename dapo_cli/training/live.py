@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from typing import TYPE_CHECKING, Any
 
 from dapo_cli import console
-from dapo_cli.display import sparkline
+from dapo_cli.display import fixed_text, general_text, sparkline
 from dapo_cli.training.progress import Display, Progress
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Plain:
             self._next = now + PLAIN_SECONDS
             parts = [_counter(progress), _pace(progress)]
             if progress.returns:
-                parts.append(f"return {progress.returns[-1]:.1f}")
+                parts.append(f"return {fixed_text(progress.returns[-1], 1)}")
             with suppress(OSError):
                 console.info("  ".join(filter(None, parts + _metrics(progress))))
 
@@ -127,7 +127,7 @@ class Live:
         body.add_column()
         if progress.returns:
             last = Text(f"{sparkline(list(progress.returns))}  ", style="cyan")
-            body.add_row("return", last.append(f"{progress.returns[-1]:.1f}", style="bold"))
+            body.add_row("return", last.append(fixed_text(progress.returns[-1], 1), style="bold"))
         if progress.evaluation:
             body.add_row("evaluation", _evaluation(progress))
         if progress.metrics:
@@ -150,9 +150,9 @@ def _pace(progress: Progress) -> str:
 def _evaluation(progress: Progress) -> str:
     assert progress.evaluation is not None
     step, mean, spread = progress.evaluation
-    return f"{mean:.1f} ± {spread:.1f} at step {step:,}".replace(",", " ")
+    return f"{fixed_text(mean, 1)} ± {spread:.1f} at step {step:,}".replace(",", " ")
 
 
 def _metrics(progress: Progress) -> list[str]:
     names: Iterable[str] = [*(n for n in SHOWN_FIRST if n in progress.metrics)]
-    return [f"{name} {progress.metrics[name]:.3g}" for name in names]
+    return [f"{name} {general_text(progress.metrics[name], 3)}" for name in names]

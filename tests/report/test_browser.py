@@ -9,7 +9,9 @@ import shutil
 import subprocess
 
 import pytest
+from reading import Page
 
+from dapo_cli.analysis.requests import Request
 from dapo_cli.report import page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
@@ -149,3 +151,39 @@ def test_hostile_names_run_nothing(browse, results, record_run, request_of_all):
     assert seen["width"] == [360, 360]
     assert seen["outside"] == []
     assert [line for line in said if "Content Security Policy" not in line] == []
+
+
+@pytest.fixture
+def printed(tmp_path):
+    """Prints a page to PDF, and returns the words that stand within the sheets of paper."""
+
+    def print_(content):
+        (tmp_path / "report.html").write_bytes(content)
+        options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-pdf-header-footer"]
+        place = [f"--user-data-dir={tmp_path / 'profile'}", f"--print-to-pdf={tmp_path / 'report.pdf'}"]
+        command = [str(CHROMIUM), *options, *place, f"file://{tmp_path}/report.html"]
+        subprocess.run(command, capture_output=True, timeout=120, check=True)
+        done = subprocess.run(["pdftotext", "-bbox", "report.pdf", "-"], cwd=tmp_path, capture_output=True, check=True)
+        text = done.stdout.decode()
+        width = float(re.findall(r'<page width="([\d.]+)"', text)[0])
+        found = re.findall(r'<word xMin="([\d.-]+)" yMin="[\d.-]+" xMax="([\d.-]+)" yMax="[\d.-]+">(.*?)</word>', text)
+        return [html.unescape(word) for left, right, word in found if float(left) >= 0 and float(right) <= width]
+
+    return print_
+
+
+def test_paper_has_every_column_of_every_table(printed, results, record_run):
+    algos = [f"algorithm-{number}" for number in range(14)]
+    for number, algo in enumerate(algos):
+        for seed in range(2):
+            settings = {f"setting_with_a_long_name_{i}": (number + seed + i) / 7 for i in range(5)}
+            record_run(algo, "Hopper-v4", seed=seed, final=[1234.5], settings=settings, tags=["paper"], source="x" * 70)
+    by = ("algo", "processor", "device", "threads", "backend", "commit")
+    content = page.render(results, Request(rows=by))
+    rows, text = Page(content).rows, "".join(printed(content))
+    settings = text.partition("Inwhichrunsdiffer")[2].partition("Runsrunalgo")[0]
+    for part, section in ((text, "results"), (settings, "settings"), (text, "runs")):
+        cells = [cell for row in rows[section] for cell in row]
+        for word in (*algos, *(["interval"] if section == "results" else [])):
+            assert part.count(word) >= sum(cell.count(word) for cell in cells) > 0, (section, word)
+    assert text.count("x" * 70) >= 2 * len(algos)

@@ -53,7 +53,8 @@ def test_every_run_is_there_and_why_it_does_not_count(comparison, request_of_all
 def test_settings_cost_and_provenance(comparison, request_of_all):
     read = Page(page.render(comparison, request_of_all))
     assert ["gamma", "", "0.99"] in read.rows["settings"]
-    assert ["beta", "", "0.5", "–"] in read.rows["settings"]
+    assert ["beta", "", "0.5", "dapo-kl (12)"] in read.rows["settings"]
+    assert ["beta", "", "–", "sac (12)"] in read.rows["settings"]
     assert ["sac", "2", "14", "0", "12.8k", "12 completed, 1 diverged, 1 failed"] in read.rows["cost"]
     assert "Training took 0.07" in read.text
     assert ["torch", "2.13.0 (24)"] in read.rows["provenance"]
@@ -126,7 +127,7 @@ def test_hostile_text_stays_text(results, record_run):
             HOSTILE, HOSTILE, seed=seed, tags=[HOSTILE], settings={HOSTILE: HOSTILE}, source=HOSTILE, commit=HOSTILE
         )
     record_run(HOSTILE, HOSTILE, seed=2, status="failed", reason=HOSTILE, command=HOSTILE, versions={HOSTILE: HOSTILE})
-    content = page.render(results, Request(rows=("algo", "tag")), HOSTILE, HOSTILE)
+    content = page.render(results, Request(rows=("algo", "tag")), HOSTILE)
     read = Page(content)
     assert [tag for tag, _ in read.elements].count("script") == 3
     assert "img" not in {tag for tag, _ in read.elements}

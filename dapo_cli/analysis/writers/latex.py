@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from dapo_cli.analysis.sheets import Entry, Part, Sheet
+from dapo_cli.analysis.sheets import Entry, Part, Sheet, in_blocks
 from dapo_cli.analysis.writers import tex
 from dapo_cli.analysis.writers.layout import head, lines, tail
 
@@ -24,6 +24,7 @@ def latex(sheet: Sheet) -> str:
     stands outside the comments that make the table traceable: it may be reworded.
     """
     blocks = sheet.blocks or (_width(sheet, blocks=False) > _SIZES[1][0] and bool(sheet.over))
+    sheet = in_blocks(sheet) if blocks else sheet
     width = _width(sheet, blocks=blocks)
     size = next((name for limit, name in _SIZES if width <= limit), _SIZES[-1][1])
     parts = [part for _ in (sheet.cols if not blocks else [""]) for part in sheet.parts]
