@@ -47,8 +47,8 @@ def prints_aside() -> Iterator[None]:
         _flush()
         kept = os.dup(1)
         os.dup2(target.fileno() if target is not sys.stderr else 2, 1)
-        stack.enter_context(redirect_stderr(_Tolerant(sys.stderr)))  # type: ignore[type-var]
-        stack.enter_context(redirect_stdout(_Tolerant(target)))  # type: ignore[type-var]
+        stack.enter_context(redirect_stderr(_Tolerant(sys.stderr)))
+        stack.enter_context(redirect_stdout(_Tolerant(target)))
         try:
             yield
         finally:

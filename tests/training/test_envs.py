@@ -157,6 +157,35 @@ def test_the_line_of_a_refusal_makes_an_environment_that_works(
     environment.step(np.zeros(environment.spaces.action, np.float32))
 
 
+class MyOldEnvironment(gymnasium.Env[Any, Any]):
+    """As Gym was before 0.26."""
+
+    observation_space: Any = spaces.Box(-1, 1, (2,))
+    action_space: Any = spaces.Box(-1, 1, (1,))
+
+    def seed(self, seed: int) -> None:
+        self.value = seed / 2**32
+
+    def reset(self) -> Any:  # type: ignore[override]
+        return np.full(2, self.value)
+
+    def step(self, _: Any) -> Any:
+        return np.full(2, self.value), 1.0, True, {"TimeLimit.truncated": True}
+
+
+def test_the_documented_wrapper_brings_an_old_environment_up_to_date() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
+    code = page.partition("needs this wrapper:")[2].partition("```python")[2].partition("```")[0]
+    exec(code, {"MyOldEnvironment": MyOldEnvironment})
+    environment = Environment("My-v0", 0, envs.TRAINING)
+    gymnasium.registry.pop("My-v0")
+    first = environment.reset(0)
+    assert 0 < first[0] < 1
+    observation, reward, terminated, truncated = environment.step(ACTION)
+    assert observation.tolist() == first.tolist()
+    assert (reward, terminated, truncated) == (1.0, False, True)
+
+
 def test_clipped_actions_are_those_of_the_environment_below(make: Callable[..., Environment]) -> None:
     acted = []
     attributes = {
