@@ -5,11 +5,16 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import subprocess
 import sysconfig
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 import torch
 
+CPU_INFO = Path("/proc/cpuinfo")
+BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}  # of x86 and of ARM, as Linux lists them
 TOLERANCE = 4.0  # times the error of the plain float32 product; reduced precision is off by a factor of 100 and more
 
 
@@ -40,4 +45,28 @@ def compiler_available(device: torch.device) -> bool:
     if device.type == "cuda":
         compilers = [os.environ["CC"]] if "CC" in os.environ else ["gcc", "clang"]  # for Triton's driver
         return importlib.util.find_spec("triton") is not None and any(map(shutil.which, compilers))
-    return shutil.which(os.environ.get("CXX", "g++")) is not None
+    compiler = shutil.which(os.environ.get("CXX", "g++"))
+    return compiler is not None and _compiles(compiler)
+
+
+@cache
+def _compiles(compiler: str) -> bool:
+    """Whether it takes Python's headers. Nothing is written, so that a full disk is not taken for a broken compiler."""
+    command = [compiler, "-fsyntax-only", "-x", "c++", f"-I{sysconfig.get_path('include')}", "-"]
+    try:
+        done = subprocess.run(command, input=b"#include <Python.h>\n", capture_output=True, check=False)
+    except OSError:
+        return False
+    return done.returncode == 0
+
+
+def bfloat16_available(device: torch.device) -> bool:
+    """Whether the device has instructions for products of bfloat16; without, they are many times slower than float32's."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    with suppress(OSError):
+        for line in CPU_INFO.read_text().splitlines():
+            if line.startswith(("flags", "Features")):
+                return bool(BFLOAT16 & set(line.split()))
+    # Where the system does not list them, PyTorch's own word counts.
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

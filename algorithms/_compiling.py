@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from algorithms._cache import prepare
 from algorithms._kept_graphs import kept
 
 Step = Callable[..., tuple[tuple[str, ...], Tensor]]  # names and values of its metrics
@@ -20,6 +21,7 @@ _numbers = itertools.count()
 
 def whole_graph(step: Any, device: str) -> Step:
     """One graph of the whole update. Its inputs keep their shapes for the whole run, so nothing need guard them."""
+    prepare()
     options: dict[str, Any] = {"guard_filter_fn": torch.compiler.skip_all_guards_unsafe}
     if device == "cpu":
         # Kernels called from C++ (0.2 ms an update less than from Python), and a gradient's parts copied side by side

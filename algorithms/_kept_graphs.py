@@ -2,12 +2,13 @@
 
 A graph is kept in the user's cache under a digest of everything that it was made from. The files are torch's own
 (`torch.compiler.load_compiled_function`), which unpickles them, as its compiler does with its cache in the same place:
-the folder belongs to the user alone, and nothing from a database or a checkpoint is ever loaded this way.
+the folder belongs to the user alone, which is checked, and nothing from a database or a checkpoint is ever loaded this way.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import platform
 import sys
@@ -21,13 +22,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from algorithms._cache import WITHOUT, CacheError, own
+
 Function = Callable[..., Any]
+DIGEST_BYTES = 32
+LONGEST_CAUSE = 200  # characters
 KEPT = 64  # graphs, of about 1 MB each; the least recently used go
-
-
-def cache_folder() -> Path:
-    """Where this user's graphs are kept."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dapo" / "graphs"
 
 
 def kept(step: Any, options: dict[str, Any]) -> Function:
@@ -52,22 +52,51 @@ def _load_or_compile(step: Any, arguments: tuple[Any, ...], options: dict[str, A
     if name is None:
         return torch.compile(step, fullgraph=True, dynamic=False, options=options)
     _remember_probes()
-    place = cache_folder() / f"{name}.graph"
+    place = own("graphs") / f"{name}.graph"
     with suppress(Exception):  # a damaged file, or one that this torch does not take, is made anew
-        with place.open("rb") as file:
-            graph: Any = torch.compiler.load_compiled_function(file)
+        graph: Any = torch.compiler.load_compiled_function(io.BytesIO(_verified(place)))
         graph.disable_guard_check()
         place.touch()  # used
         return graph  # type: ignore[no-any-return]
-    compiled: Any = torch.compile(step, fullgraph=True, dynamic=False, options=options)
-    graph = compiled.aot_compile((arguments, {}))
+    graph = _compiled(step, arguments, options)
     graph.disable_guard_check()
-    with suppress(OSError, RuntimeError):  # no place to keep it, or nothing that can be written
-        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        graph.save_compiled_function(str(place))
+    with suppress(OSError, RuntimeError):  # no room to keep it, or nothing that can be written
+        _save(graph, place)
         for old in sorted(place.parent.glob("*.graph"), key=lambda file: file.stat().st_mtime)[:-KEPT]:
             old.unlink(missing_ok=True)
     return graph  # type: ignore[no-any-return]
+
+
+def _compiled(step: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    try:
+        return torch.compile(step, fullgraph=True, dynamic=False, options=options).aot_compile((arguments, {}))  # type: ignore[attr-defined]
+    except Exception as error:
+        cause = f"{type(error).__name__}: {' '.join(str(error).split())}"[:LONGEST_CAUSE]
+        cache = os.environ.get("TORCHINDUCTOR_CACHE_DIR")
+        raise CacheError(f"the update can't be compiled: delete {cache}, {WITHOUT} ({cause})") from error
+
+
+def _save(graph: Any, place: Path) -> None:
+    """The graph's file, whose first bytes are the SHA-256 of the others: it is run as it is read."""
+    aside = place.with_suffix(f".{os.getpid()}")
+    try:
+        graph.save_compiled_function(str(aside))
+        content = aside.read_bytes()
+        aside.write_bytes(hashlib.sha256(content).digest() + content)
+        aside.replace(place)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _verified(place: Path) -> bytes:
+    """What `_save` wrote; ValueError if that is damaged, OSError if it is not there or not this user's."""
+    with place.open("rb") as file:
+        if os.fstat(file.fileno()).st_uid != os.geteuid():
+            raise PermissionError
+        hash_, content = file.read(DIGEST_BYTES), file.read()
+    if hashlib.sha256(content).digest() != hash_:
+        raise ValueError
+    return content
 
 
 def digest(step: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> str | None:

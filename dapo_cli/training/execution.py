@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from algorithms._backend import compiler_available, precision_for
+from algorithms._backend import bfloat16_available, compiler_available, precision_for
+from algorithms._cache import CacheError, prepare
 from dapo_cli.config import RunConfig
 from dapo_cli.errors import BadInput
 
@@ -17,6 +18,11 @@ COMPILE_FROM = 10_000  # gradient steps; fewer are done before a compiler would 
 NO_COMPILER = {
     "cpu": "install g++ and Python's headers (python3-dev)",
     "cuda": "install gcc, Python's headers (python3-dev) and Triton",
+}
+
+NO_BFLOAT16 = {
+    "cpu": "this processor has no instructions for it, and would take many times as long",
+    "cuda": "this GPU can't compute with it",
 }
 
 
@@ -41,6 +47,8 @@ class Execution:
             why = "PyTorch finds no GPU here" if torch.version.cuda else "this PyTorch is built for CPUs"
             raise BadInput(f"device cuda is not possible: {why}; use --device cpu")
         device = settings.device if settings.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+        if settings.precision == "bf16" and not bfloat16_available(torch.device(device)):
+            raise BadInput(f"precision bf16 is not possible: {NO_BFLOAT16[device]}; use --precision fp32")
         updates = hyperparameters.gradient_steps(settings.steps) * (group_size or 1)
         compiled = settings.compile == "on" or (settings.compile == "auto" and updates >= COMPILE_FROM)
         remark = None
@@ -53,6 +61,11 @@ class Execution:
     @classmethod
     def pinned(cls, run: Mapping[str, Any], config: RunConfig) -> Execution:
         """What the run used before, where this machine can do it; `config` decides the rest."""
+        if config.settings.precision == "bf16" and not bfloat16_available(torch.device(_device(run))):
+            raise BadInput(
+                f"a run with precision bf16 can't go on here: {NO_BFLOAT16[_device(run)]}; "
+                "resume it where it was trained"
+            )
         try:
             now, _ = cls.decide(config)
         except BadInput:
@@ -63,10 +76,20 @@ class Execution:
         return cls(run["device"], run["threads"], compiled, run["backend"], run["group_size"])
 
     def apply(self) -> None:
-        """Sets PyTorch's process-wide switches."""
+        """Sets PyTorch's process-wide switches, and where its compiler keeps code; BadInput if it must not be there."""
+        if self.compiled:
+            try:
+                prepare()
+            except (CacheError, OSError) as error:
+                raise BadInput(str(error)) from error
         torch.set_num_threads(self.threads)
         torch.set_float32_matmul_precision(self.backend)
 
     def as_dict(self) -> dict[str, Any]:
         """Columns of `run`, and a part of a checkpoint's fingerprint."""
         return asdict(self)
+
+
+def _device(run: Mapping[str, Any]) -> str:
+    """Where a run goes on: where it was trained, if that is here."""
+    return "cuda" if run["device"] == "cuda" and torch.cuda.is_available() else "cpu"

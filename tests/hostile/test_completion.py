@@ -19,7 +19,7 @@ from store.session import Database
 pytestmark = pytest.mark.slow
 
 PLANTED = (r"\$(touch PLANTED)", "$(touch PLANTED)", "`touch PLANTED`", r"\`touch PLANTED\`", "a'\"$(touch PLANTED)\"'")
-PATIENCE = 120.0  # seconds for a shell to answer, on a machine however busy
+PATIENCE = 60.0  # seconds for a shell to answer, on a machine however busy
 
 SHELLS = {
     "zsh": (["zsh", "-f", "-i"], "autoload -Uz compinit; compinit -u -D; source {script}\n"),
@@ -87,7 +87,7 @@ class Terminal:
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-@pytest.mark.parametrize("words", ["dapo show {run}", "dapo runs --tag h", "dapo runs --tag ", "dapo show "])
+@pytest.mark.parametrize("words", ["dapo show {run}", "dapo compare --tag h", "dapo compare --tag ", "dapo show "])
 def test_a_tab_runs_nothing(shell: str, words: str, planted: str, place: Path) -> None:
     assert shutil.which(shell), f"{shell} is missing: .ci/run installs it"
     command, prepare = SHELLS[shell]
@@ -107,7 +107,7 @@ def test_a_tab_runs_nothing(shell: str, words: str, planted: str, place: Path) -
 
 def test_what_fish_offers(planted: str, place: Path) -> None:
     script = script_for("fish", place)
-    asked = f"source {script}; complete --do-complete 'dapo show '; complete --do-complete 'dapo runs --tag '"
+    asked = f"source {script}; complete --do-complete 'dapo show '; complete --do-complete 'dapo compare --tag '"
     done = subprocess.run(
         ["fish", "--no-config", "-c", asked],
         cwd=place,
