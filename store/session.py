@@ -25,6 +25,7 @@ from store.anchor import Anchor
 from store.errors import CannotWrite, DatabaseLocked, Disconnected, NotADatabase, OlderSchema, StoreError, Vanished
 from store.locks import exclusive
 
+PATIENCE = 600.0  # seconds of waiting for a lock, or a server that is away, where much would be lost by giving up
 HURRY = 10.0  # seconds that a transaction still waits once its process is to stop
 _SLICE = 1000  # milliseconds of waiting in SQLite's own code, which no signal interrupts
 _PLAIN = re.compile(r"[\w-]{1,64}", re.ASCII)  # ids that may name a folder
@@ -217,7 +218,7 @@ class Database:
     def merging(self) -> Iterator[None]:
         """One process at a time in the body, on any machine where the database is on a server. DatabaseLocked."""
         if self.path is not None:
-            with exclusive(self.files / "lock", self.location, _sqlite.BUSY_TIMEOUT):
+            with exclusive(self.files / "lock", self.location, max(self.patience, _sqlite.BUSY_TIMEOUT)):
                 yield
         elif self.engine.dialect.name == "postgresql":
             with translated(self.location), _postgresql.alone(self.engine, _postgresql.MERGE):
