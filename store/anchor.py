@@ -12,6 +12,7 @@ from pathlib import Path
 
 from store import _sqlite
 
+
 class Anchor:
     """Keeps the file, its log and its index open. It has no lock and is in nobody's way."""
 

@@ -76,9 +76,7 @@ def merge(db: Database, other: str) -> Outcome:
     return outcome
 
 
-def _merge_run(
-    db: Database, source: Database, theirs: Session, run_id: str, dead: set[str], outcome: Outcome
-) -> None:
+def _merge_run(db: Database, source: Database, theirs: Session, run_id: str, dead: set[str], outcome: Outcome) -> None:
     """One run, with its rows and files or not at all."""
     found = theirs.execute(select(Run.__table__).where(Run.id == run_id)).mappings().one_or_none()
     if found is None:  # deleted over there meanwhile

@@ -23,9 +23,7 @@ ATTEMPTS = 3
 """How often a run may crash without getting farther, before it has failed."""
 
 
-def claim(
-    db: Database, worker_id: str, sweep: str | None = None, *, without: Collection[str] = ()
-) -> str | None:
+def claim(db: Database, worker_id: str, sweep: str | None = None, *, without: Collection[str] = ()) -> str | None:
     """The next run for this worker, of any active sweep or of the one of that name; None if none waits.
 
     Runs in `without` are passed over. WorkerEnded if another worker has declared this one dead.

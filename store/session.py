@@ -36,8 +36,8 @@ class Database:
 
     Attributes: `location` as shown to users (without a password), `url`, `path` (None for a server), `files` (the
     folder with the runs' files), `upgraded` ((old revision, new revision, backup or None) if opening upgraded it),
-    `patience` (seconds for which a transaction waits for a server that can't be reached or a file that is locked; set it
-    while a run trains), `hurried` (whether the process is to stop, so that nothing waits for long), `rescuer` (called
+    `patience` (seconds for which a transaction waits for a server that can't be reached or a file that is locked; set
+    it while a run trains), `hurried` (whether the process is to stop, so that nothing waits long), `rescuer` (called
     with what happened when the file is no longer where it was, which is an error without one), `rescued` (None, or the
     line that says what happened and where the rows are now).
     """
@@ -121,8 +121,11 @@ class Database:
             if loss is None:
                 return
             if self.rescuer is None:
-                raise Vanished(f"results database {self.location}: {loss} while it was in use: put it back, and try again")
+                raise self._vanished(loss)
             self.rescuer(loss)
+
+    def _vanished(self, loss: str) -> Vanished:
+        return Vanished(f"results database {self.location}: {loss} while it was in use: put it back, and try again")
 
     def move(self, target: Path) -> None:
         """Copy all that was ever committed to a new file, also out of one whose name is gone, and go on there."""
@@ -289,13 +292,12 @@ class Database:
         event.listen(engine, "begin", _begin)
         return engine
 
-
     def _connected(self, path: Path) -> sqlite3.Connection:
         anchor = self._anchor
         connection = _sqlite.connect_writing(path, create=anchor is None)
         if anchor is not None and (loss := anchor.loss()) is not None:  # this very moment
             connection.close()
-            raise Vanished(f"results database {self.location}: {loss} while it was in use: put it back, and try again")
+            raise self._vanished(loss)
         return connection
 
 

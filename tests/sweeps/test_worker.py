@@ -210,7 +210,7 @@ def test_a_database_that_vanishes_ends_the_worker_and_it_passes_on_what_its_runs
             db.path.unlink()
 
     screen = Heard(act)
-    with pytest.raises(Vanished, match="runs.db was removed or renamed while it was in use"):
+    with pytest.raises(Vanished, match=r"runs\.db was removed or renamed while it was in use"):
         work(database, screen)
     assert [line.partition(" has ")[2] for line in screen.warnings] == ["a copy"]
 
