@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from store._insertion import NewRun, event_row, insert_runs
 from store._values import clean, decode_json, now, split_number
 from store.models import Base, Event, Run
-from store.session import Database
+from store.session import PATIENCE, Database
 
 KIND = "imported"  # of the event that says from where
 _AT_ONCE = 10_000  # rows in one statement
@@ -69,7 +69,10 @@ def record(
 
     `run`, `hyperparameters` and `tags` are as for `store.runs.create`. `origin` becomes the data of an event
     "imported"; its `sha256` tells the same files again, which are not recorded twice unless `again`.
+
+    Rows are read while the database is locked, so that many imports at once wait for each other: up to PATIENCE.
     """
+    db.patience = max(db.patience, PATIENCE)
     with db.transaction(durable=True) as session:
         known = None if again else _find(session, origin["sha256"])
         if known is not None:

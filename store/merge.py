@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,13 +20,13 @@ from sqlalchemy.orm import Session
 
 from store import _reading, schema
 from store._failures import translated, translated_files
-from store.errors import StoreError
+from store.errors import RunBusy, StoreError
 from store.liveness import dead_runs
 from store.locks import RunLock
 from store.merged_files import forget_replaced, place
 from store.merged_sweeps import merge_links, merge_sweeps
 from store.models import Base, Export, Run, Selection, Sweep
-from store.session import Database
+from store.session import PATIENCE, Database
 
 RECORD = ("hyperparameter", "episode", "evaluation", "metric")
 _OF_THE_USER = ("kind", "note")  # columns that are changed after training, each where the user sits
@@ -49,47 +49,94 @@ class Outcome:
 
 
 def merge(db: Database, other: str) -> Outcome:
-    """Merge the database at `other` into `db`, all or nothing. Of an older schema, a copy is upgraded and read.
+    """Merge the database at `other` into `db`. Of an older schema, a copy is upgraded and read.
 
-    Files are hard links where the disk can, else copies. StoreError; RunBusy is a conflict, not an error.
+    Each run is one transaction, so that whoever trains here waits for one run at most. What is broken off leaves whole
+    runs, and what is missing comes with the next merge. Files are hard links where the disk can, else copies.
+    StoreError; RunBusy is a conflict, not an error.
     """
     outcome = Outcome(other)
-    with (
-        db.merging(),
-        _opened(other, db) as source,
-    ):
+    db.patience = max(db.patience, PATIENCE)
+    with _opened(other, db) as source:
         dead = dead_runs(source)
+        with db.merging(), source.connect() as theirs, db.transaction(shared=True) as session:
+            merged = merge_sweeps(session, theirs)
+        outcome.sweeps.extend(merged.added)
+        outcome.conflicts.extend(merged.conflicts)
         with source.connect() as theirs:
-            found = {row["id"]: dict(row) for row in theirs.execute(select(Run.__table__)).mappings()}
-            for run_id, run in found.items():
-                run["worker_id"] = None  # a worker of the other queue
-                if run["status"] == "running":
-                    run["status"] = "interrupted"
-                    if run_id not in dead:
-                        outcome.training.append(run_id)
-            with db.connect() as ours:
-                for run_id in sorted(set(found) - set(outcome.training)):
-                    _decide(ours, theirs, found[run_id], db, outcome)
-            placed: list[Path] = []
-            try:
-                with translated_files(f"the runs' files in {db.files}"):
-                    for run_id in (*outcome.added, *outcome.updated):
-                        placed += place(source.run_folder(run_id), db.run_folder(run_id))
-                with db.transaction(durable=True, shared=True) as session:  # `merging` keeps others out
-                    merged = merge_sweeps(session, theirs)
-                    outcome.sweeps.extend(merged.added)
-                    outcome.conflicts.extend(merged.conflicts)
-                    for run_id in (*outcome.added, *outcome.updated):
-                        _write_run(session, theirs, found[run_id], db.run_folder(run_id), new=run_id in outcome.added)
-                    merge_links(session, theirs)
-                    _merge_selections(session, theirs, outcome)
-                    _merge_exports(session, theirs, outcome)
-            except BaseException:
-                for folder in placed:
-                    shutil.rmtree(folder, ignore_errors=True)
-                raise
+            ids = theirs.scalars(select(Run.id).order_by(Run.id)).all()
+        for run_id in ids:
+            with db.merging(), source.connect() as theirs:
+                _merge_run(db, source, theirs, run_id, dead, outcome)
+        with db.merging(), source.connect() as theirs, db.transaction(durable=True, shared=True) as session:
+            merge_links(session, theirs)
+            _merge_selections(session, theirs, outcome)
+            _merge_exports(session, theirs, outcome)
     forget_replaced(db, outcome.updated)
     return outcome
+
+
+def _merge_run(db: Database, source: Database, theirs: Session, run_id: str, dead: set[str], outcome: Outcome) -> None:
+    """One run, with its rows and files or not at all."""
+    found = theirs.execute(select(Run.__table__).where(Run.id == run_id)).mappings().one_or_none()
+    if found is None:  # deleted over there meanwhile
+        return
+    run = {**found, "worker_id": None}  # a worker of the other queue
+    if run["status"] == "running":
+        run["status"] = "interrupted"
+        if run_id not in dead:
+            outcome.training.append(run_id)
+            return
+    with ExitStack() as stack:
+        decided = _decided(db, theirs, run)
+        folder = db.run_folder(run_id)
+        if decided == "updated":
+            lock = RunLock(folder / "lock")
+            try:
+                if _trains(db, run_id):
+                    raise RunBusy(run_id)
+                lock.acquire()
+            except RunBusy:
+                outcome.conflicts.append(_busy(run_id))
+                return
+            stack.callback(lock.release)
+            decided = _decided(db, theirs, run)  # now that nobody trains it
+        if decided in ("added", "updated") and not _write(db, source, theirs, run, new=decided == "added"):
+            decided = _busy(run_id)
+    if decided in ("added", "updated", "known"):
+        getattr(outcome, decided).append(run_id)
+    else:
+        outcome.conflicts.append(decided)
+
+
+def _write(db: Database, source: Database, theirs: Session, run: dict[str, Any], *, new: bool) -> bool:
+    """The run's files and, in one transaction, its rows; False, and nothing, if a worker here is about to train it."""
+    folder = db.run_folder(run["id"])
+    made: list[Path] = []
+    try:
+        with translated_files(f"the runs' files in {db.files}"):
+            made = place(source.run_folder(run["id"]), folder)
+        with db.transaction(shared=True) as session:  # `merging` keeps other merges out
+            state = select(Run.status, Run.worker_id).where(Run.id == run["id"]).with_for_update()
+            held = session.execute(state).one_or_none()
+            if held is not None and held.status == "queued" and held.worker_id is not None:
+                return False
+            _write_run(session, theirs, run, folder, new=new)
+    except BaseException:
+        for place_ in made:
+            shutil.rmtree(place_, ignore_errors=True)
+        raise
+    return True
+
+
+def _trains(db: Database, run_id: str) -> bool:
+    with db.connect() as ours:
+        running = ours.scalar(select(Run.status).where(Run.id == run_id)) == "running"
+    return running and run_id not in dead_runs(db)
+
+
+def _busy(run_id: str) -> str:
+    return f"run {run_id} went on over there, and is being trained here: stop one of them"
 
 
 @contextmanager
@@ -118,24 +165,23 @@ def _opened(location: str, target: Database) -> Iterator[Database]:
                 yield source
 
 
-def _decide(ours: Session, theirs: Session, run: Mapping[str, Any], db: Database, outcome: Outcome) -> None:
+def _decided(db: Database, theirs: Session, run: Mapping[str, Any]) -> str:
+    """What a merge does with a run: "added", "updated", "known", or the line of a conflict."""
+    with db.connect() as ours:
+        return _decide(ours, theirs, run)
+
+
+def _decide(ours: Session, theirs: Session, run: Mapping[str, Any]) -> str:
     run_id = run["id"]
     held = ours.execute(select(Run.__table__).where(Run.id == run_id)).mappings().one_or_none()
     if held is None:
-        outcome.added.append(run_id)
-        return
+        return "added"
     differences = [(_rows(ours, name, run_id), _rows(theirs, name, run_id)) for name in RECORD]
     only_ours = any(mine - other for mine, other in differences)
     only_theirs = any(other - mine for mine, other in differences)
     if only_ours and only_theirs:
-        outcome.conflicts.append(f"run {run_id} is another one over there: this database's stays")
-    elif only_theirs or (not only_ours and _later(run, dict(held))):
-        if RunLock.is_held(db.run_folder(run_id) / "lock"):
-            outcome.conflicts.append(f"run {run_id} went on over there, and is being trained here: stop one of them")
-        else:
-            outcome.updated.append(run_id)
-    else:
-        outcome.known.append(run_id)
+        return f"run {run_id} is another one over there: this database's stays"
+    return "updated" if only_theirs or (not only_ours and _later(run, dict(held))) else "known"
 
 
 def _later(run: Mapping[str, Any], held: Mapping[str, Any]) -> bool:

@@ -14,10 +14,9 @@ from store.errors import DatabaseLocked, Disconnected, RunBusy, RunNotFound
 from store.models import Base
 from store.recorded import Comparison, Recorded
 from store.rescue import rescue
-from store.session import Database
+from store.session import PATIENCE, Database
 
 INTERVAL = 1.0  # seconds between two transactions
-PATIENCE = 600.0  # seconds for which a run that has to write waits for a lock, or for a server that is away
 
 _RUN, _EPISODE, _EVALUATION, _METRIC, _EVENT = (
     Base.metadata.tables[name] for name in ("run", "episode", "evaluation", "metric", "event")

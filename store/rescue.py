@@ -28,9 +28,7 @@ def rescue(db: Database, run_id: str, loss: str) -> None:
     try:
         db.move(target)
     except StoreError as error:
-        raise CannotWrite(
-            f"{loss} while run {run_id} was training, and what it has can't be copied: {error}"
-        ) from error
+        raise CannotWrite(f"{loss} while run {run_id} was training, and can't be copied: {error}") from error
     with db.connect() as session:
         ids = session.scalars(select(Run.id)).all()
     with translated_files(f"the runs' files in {db.files}"):

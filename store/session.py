@@ -25,6 +25,7 @@ from store.anchor import Anchor
 from store.errors import CannotWrite, DatabaseLocked, Disconnected, NotADatabase, OlderSchema, StoreError, Vanished
 from store.locks import exclusive
 
+PATIENCE = 600.0  # seconds of waiting for a lock, or a server that is away, where much would be lost by giving up
 HURRY = 10.0  # seconds that a transaction still waits once its process is to stop
 _SLICE = 1000  # milliseconds of waiting in SQLite's own code, which no signal interrupts
 _PLAIN = re.compile(r"[\w-]{1,64}", re.ASCII)  # ids that may name a folder
@@ -35,8 +36,8 @@ class Database:
 
     Attributes: `location` as shown to users (without a password), `url`, `path` (None for a server), `files` (the
     folder with the runs' files), `upgraded` ((old revision, new revision, backup or None) if opening upgraded it),
-    `patience` (seconds for which a transaction waits for a server that can't be reached or a file that is locked; set it
-    while a run trains), `hurried` (whether the process is to stop, so that nothing waits for long), `rescuer` (called
+    `patience` (seconds for which a transaction waits for a server that can't be reached or a file that is locked; set
+    it while a run trains), `hurried` (whether the process is to stop, so that nothing waits long), `rescuer` (called
     with what happened when the file is no longer where it was, which is an error without one), `rescued` (None, or the
     line that says what happened and where the rows are now).
     """
@@ -120,10 +121,11 @@ class Database:
             if loss is None:
                 return
             if self.rescuer is None:
-                raise Vanished(
-                    f"results database {self.location}: {loss} while it was in use: put it back, and try again"
-                )
+                raise self._vanished(loss)
             self.rescuer(loss)
+
+    def _vanished(self, loss: str) -> Vanished:
+        return Vanished(f"results database {self.location}: {loss} while it was in use: put it back, and try again")
 
     def move(self, target: Path) -> None:
         """Copy all that was ever committed to a new file, also out of one whose name is gone, and go on there."""
@@ -226,7 +228,7 @@ class Database:
     def merging(self) -> Iterator[None]:
         """One process at a time in the body, on any machine where the database is on a server. DatabaseLocked."""
         if self.path is not None:
-            with exclusive(self.files / "lock", self.location, _sqlite.BUSY_TIMEOUT):
+            with exclusive(self.files / "lock", self.location, max(self.patience, _sqlite.BUSY_TIMEOUT)):
                 yield
         elif self.engine.dialect.name == "postgresql":
             with translated(self.location), _postgresql.alone(self.engine, _postgresql.MERGE):
@@ -302,7 +304,7 @@ class Database:
         connection = _sqlite.connect_writing(path, create=anchor is None)
         if anchor is not None and (loss := anchor.loss()) is not None:  # this very moment
             connection.close()
-            raise Vanished(f"results database {self.location}: {loss} while it was in use: put it back, and try again")
+            raise self._vanished(loss)
         return connection
 
 

@@ -47,7 +47,7 @@ class Registered:
             session.execute(update(Worker).where(Worker.id == self.id).values(heartbeat_at=now()))
 
     def renew(self) -> None:
-        """Register as another worker, after WorkerEnded; the runs that nobody has freed meanwhile are its runs still."""
+        """Register as another worker, after WorkerEnded; the runs that nobody has freed meanwhile stay its own."""
         self._release()
         self._register(self.id)
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import shutil
 import socket
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import insert, text
+from sqlalchemy.orm import Session
 
 from store import checking, maintenance, merge, runs, selections
 from store.errors import StoreError
@@ -159,19 +162,76 @@ def test_an_older_schema_is_read_from_a_copy(results, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir() if "merging" in path.name or "before" in path.name) == []
 
 
-def test_all_or_nothing(results, other, monkeypatch):
-    record(results, 2)
-    record(other, 3)
-    record(other, 3)
-    before = contents(results)
+@pytest.mark.parametrize("place", ["_write_run", "_merge_selections", "_merge_exports"])
+def test_what_is_broken_off_leaves_whole_runs_and_the_next_merge_completes_it(results, other, monkeypatch, place):
+    ids = sorted(record(other, 3) for _ in range(3))
+    selections.freeze(other, "paper", ids)
+    original, calls = getattr(merge, place), []
 
-    def fail(*_):
-        raise RuntimeError
+    def fail(session: Session, *rest: Any, **how: Any) -> None:
+        calls.append(1)
+        original(session, *rest, **how)
+        if place != "_write_run" or len(calls) == 2:
+            raise RuntimeError
 
-    monkeypatch.setattr(merge, "_merge_exports", fail)
-    with pytest.raises(RuntimeError):
-        merge.merge(results, other.location)
-    assert contents(results) == before
+    with monkeypatch.context() as patch:
+        patch.setattr(merge, place, fail)
+        with pytest.raises(RuntimeError):
+            merge.merge(results, other.location)
+    held = [run["id"] for run in runs.listing(results)]
+    assert sorted(held) == (ids[:1] if place == "_write_run" else ids)
+    assert checking.check(results.location).leftovers == []
+    merge.merge(results, other.location)
+    assert without_event_ids(contents(results)) == without_event_ids(contents(other))
+
+
+def test_a_writer_waits_for_one_run_at_most(results, other, monkeypatch):
+    """Between two runs of a merge the database is free, and so is the lock that keeps merges apart."""
+    for _ in range(3):
+        record(other, 1)
+    monkeypatch.setattr("store._sqlite.BUSY_TIMEOUT", 0.0)
+    original, free = merge._decided, []
+
+    def decided(*arguments: Any) -> str:
+        with Database.write(results.location) as impatient:
+            runs.create(impatient, run=RUN)
+            free.append(1)
+        return original(*arguments)
+
+    monkeypatch.setattr(merge, "_decided", decided)
+    assert len(merge.merge(results, other.location).added) == len(free) == 3
+
+
+def test_a_run_that_is_trained_here_is_left_to_that(results, other, monkeypatch):
+    run_id = record(other, 3, "interrupted")
+    merge.merge(results, other.location)
+    runs.set_status(other, run_id, "running")
+    go_on(other, run_id, 3, 5)
+    busy = [f"run {run_id} went on over there, and is being trained here: stop one of them"]
+    lock = RunLock(results.run_folder(run_id) / "lock")
+    lock.acquire()
+    assert merge.merge(results, other.location).conflicts == busy
+    lock.release()
+    with results.transaction() as session:
+        session.execute(text("UPDATE run SET status = 'queued', worker_id = 'w'"))
+    assert merge.merge(results, other.location).conflicts == busy
+    with results.transaction() as session:
+        session.execute(text("UPDATE run SET status = 'interrupted', worker_id = NULL"))
+    assert merge.merge(results, other.location).updated == [run_id]
+
+
+def test_two_databases_that_are_merged_into_each_other_hold_the_same(results, other):
+    for db in (results, other):
+        record(db, 2)
+    threads = [
+        threading.Thread(target=merge.merge, args=(results, other.location)),
+        threading.Thread(target=merge.merge, args=(other, results.location)),
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert without_event_ids(contents(results)) == without_event_ids(contents(other))
 
 
 def test_a_database_is_not_merged_into_itself(results):

@@ -9,7 +9,7 @@ import pytest
 
 from store import queue, runs, sweeps, workers
 from store._insertion import NewRun
-from store.errors import StoreError, SweepNotFound
+from store.errors import StoreError, SweepNotFound, WorkerEnded
 from store.session import Database
 from store.workers import Registered, Watch
 
@@ -168,6 +168,29 @@ def test_a_dead_worker_is_replaced_and_a_living_one_is_not(database, worker):
     assert queue.take_over(database, watch) == ([begun], False)
     assert {queue.claim(database, worker), queue.claim(database, worker)} == {claimed, begun}
     assert not database.run_folder(workers.lock_name(dead.id)).exists()
+
+
+def test_a_worker_that_was_declared_dead_registers_anew_and_never_judges_itself(database):
+    kept, freed = sweeps.enqueue(database, "s", {}, wanted(2)).added
+    revived = Registered(database, 1, None)
+    before = revived.id
+    assert {queue.claim(database, before), queue.claim(database, before)} == {kept, freed}
+    workers.forget(database, before)
+    assert queue.take_over(database, Watch(), before) == ([], False)
+    for act in (revived.beat, lambda: queue.claim(database, before)):
+        with pytest.raises(WorkerEnded, match="it registers anew"):
+            act()
+    with database.transaction() as session:
+        session.execute(workers.update(workers.Run).where(workers.Run.id == freed).values(worker_id=None))
+    revived.renew()
+    revived.beat()
+    assert revived.id != before
+    assert [row["id"] for row in workers.listing(database)] == [revived.id]
+    assert queue.still_claimed(database, kept, revived.id)
+    assert queue.claim(database, revived.id, without=[freed]) is None
+    assert queue.claim(database, revived.id) == freed
+    revived.end("done")
+    assert list(database.files.glob("worker-*")) == []
 
 
 @pytest.mark.parametrize(("state", "attempts"), [("interrupted", 0), ("failed", 1)])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from made_up import record
@@ -159,6 +161,36 @@ def test_a_locked_database_is_tried_again_until_somebody_insists(database, impat
             recorder.flush()
     recorder.close("completed")
     assert frames.episodes(database, [run_id])["number"].tolist() == [0, 1]
+
+
+@pytest.mark.usefixtures("still")
+def test_a_checkpoint_waits_for_a_lock_and_a_stop_cuts_that_short(database, impatient, make_run, monkeypatch):
+    run_id = make_run()
+    recorder = Recorder(impatient, run_id)
+    record(recorder, 0)
+    impatient.patience = 600.0
+    monkeypatch.setattr("store.session.HURRY", 0.0)
+    began, stopped = threading.Event(), []
+
+    def asked() -> bool:
+        began.set()
+        return bool(stopped)
+
+    impatient.hurried = asked
+    with ThreadPoolExecutor(1) as pool:
+        with database.transaction() as session:
+            session.execute(HOLD)
+            waiting = pool.submit(recorder.flush)
+            assert began.wait(60)  # it has been refused once, and tries again
+            assert not waiting.done()
+        waiting.result(60)
+        with database.transaction() as session:
+            session.execute(HOLD)
+            stopped.append(True)
+            with pytest.raises(DatabaseLocked):
+                pool.submit(recorder.flush).result(60)
+    recorder.close("completed")
+    assert frames.episodes(database, [run_id])["number"].tolist() == [0]
 
 
 @pytest.mark.usefixtures("still")

@@ -29,6 +29,8 @@ def main(run_id: str) -> int:
         return complain("dapo: run x has a setting 'y' that sac lacks: use the dapo that made it", 2)
     if what == "locked":
         return complain("dapo: the disk is full", 75)
+    if what == "held":
+        return complain("dapo: run x is being trained by another process: stop that one first", 76)
     if what == "gpu":
         connection.execute("UPDATE run SET note = ? WHERE id = ?", (os.environ["CUDA_VISIBLE_DEVICES"], run_id))
     if what == "long":
@@ -42,7 +44,7 @@ def main(run_id: str) -> int:
         os.kill(os.getpid(), signal.SIGKILL)
     if what in ("long", "hanging"):
         time.sleep(600)
-    if what == "gpu":
+    if what in ("gpu", "brief"):
         time.sleep(0.5)  # beside the others
     become("diverged" if what == "diverged" else "completed", 9)
     return 0

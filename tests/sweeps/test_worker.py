@@ -15,7 +15,7 @@ from dapo_cli.sweeps import child, children, supervisor
 from dapo_cli.sweeps.supervisor import Order
 from store import runs, sweeps, workers
 from store._insertion import NewRun
-from store.errors import CannotWrite, StoreError, SweepNotFound
+from store.errors import CannotWrite, StoreError, SweepNotFound, Vanished
 from store.session import Database
 
 
@@ -163,6 +163,56 @@ def test_a_run_that_was_deleted_or_taken_over_is_killed(database):
 
     assert work(database, Heard(act)) == {"gone": 1}
     assert runs.get(database, run_id)["worker_id"] == "another"
+
+
+@pytest.mark.parametrize("freed", [False, True])
+def test_a_worker_that_was_declared_dead_goes_on_as_another(database, monkeypatch, freed):
+    """What nobody has freed it keeps; what somebody has it lets go, and takes again, as it waits."""
+    monkeypatch.setattr(supervisor, "BEAT", 0.0)
+    (run_id,) = ask(database, "brief")
+    dead: list[str] = []
+
+    def act(db: Database) -> None:
+        run = runs.get(db, run_id)
+        if run["status"] == "running" and not dead:
+            dead.append(run["worker_id"])
+            workers.forget(db, run["worker_id"])
+            if freed:
+                with db.transaction() as session:
+                    session.execute(sweeps.update(runs.Run).values(worker_id=None, status="queued"))
+
+    screen = Heard(act)
+    assert work(database, screen) == ({"gone": 1, "completed": 1} if freed else {"completed": 1})
+    assert len(screen.warnings) == 1
+    run = runs.get(database, run_id)
+    assert (run["status"], run["attempts"]) == ("completed", 0)
+    assert run["worker_id"] not in dead
+
+
+def test_a_run_whose_lock_is_held_is_passed_over_for_a_while_and_then_left(database, monkeypatch):
+    monkeypatch.setattr(supervisor, "HELD", 0.1)
+    monkeypatch.setattr(supervisor, "REFUSALS", supervisor.TROUBLES + 1)
+    held, _ = ask(database, "held", "fine")
+    screen = Heard()
+    assert work(database, screen) == {"queued": supervisor.TROUBLES + 1, "completed": 1}
+    assert screen.warnings == [f"run {held} still has another process: it stays in the queue, for another worker"]
+    run = runs.get(database, held)
+    assert (run["status"], run["attempts"], run["worker_id"]) == ("queued", 0, None)
+
+
+def test_a_database_that_vanishes_ends_the_worker_and_it_passes_on_what_its_runs_say(database, monkeypatch):
+    ask(database, "long")
+    assert database.path is not None
+    monkeypatch.setattr(children, "last_line", lambda child: f"process {child.process.pid} has a copy")
+
+    def act(db: Database) -> None:
+        if db.path.exists() and runs.listing(db)[0]["status"] == "running":
+            db.path.unlink()
+
+    screen = Heard(act)
+    with pytest.raises(Vanished, match=r"runs\.db was removed or renamed while it was in use"):
+        work(database, screen)
+    assert [line.partition(" has ")[2] for line in screen.warnings] == ["a copy"]
 
 
 def test_a_worker_that_stays_takes_what_comes_later(database):
