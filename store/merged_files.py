@@ -29,7 +29,8 @@ def place(source: Path, target: Path) -> list[Path]:
                 file = Path(folder, name)
                 if name != "lock" and not name.endswith((".partial", _ASIDE)) and not file.is_symlink():
                     _link_or_copy(file, there / name)
-            flush_names(there)
+        for folder, _, _ in os.walk(target):
+            flush_names(Path(folder))
         flush_names(target.parent)
     except BaseException:
         for folder_ in made:

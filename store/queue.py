@@ -7,7 +7,7 @@ expects, so that of two workers who want the same run, one gets it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from sqlalchemy import ColumnElement, delete, func, insert, or_, select, update
@@ -23,13 +23,22 @@ ATTEMPTS = 3
 """How often a run may crash without getting farther, before it has failed."""
 
 
-def claim(db: Database, worker_id: str, sweep: str | None = None) -> str | None:
-    """The next run for this worker, of any active sweep or of the one of that name; None if none waits."""
+def claim(
+    db: Database, worker_id: str, sweep: str | None = None, *, having: Collection[str] | None = None
+) -> str | None:
+    """The next run for this worker, of any active sweep or of the one of that name; None if none waits.
+
+    `having`: the runs that the worker knows to have. One that it has beside these counts as waiting: the connection
+    broke when it was claimed, before the worker could hear of it.
+    """
+    waits = _waits()
+    if having is not None:
+        waits |= (Run.status == "queued") & (Run.worker_id == worker_id) & Run.id.not_in(having)
     query = (
         select(Run.id)
         .join(SweepRun, SweepRun.run_id == Run.id)
         .join(Sweep, Sweep.id == SweepRun.sweep_id)
-        .where(_waits(), Sweep.state == "active")
+        .where(waits, Sweep.state == "active")
         .order_by(Sweep.created_at, Sweep.id, SweepRun.position, Run.id)
         .limit(1)
         .with_for_update(of=Run, skip_locked=True)  # SQLite needs none: its transaction holds the one write lock

@@ -129,7 +129,8 @@ class _Worker:
             _, self._unsure = queue.take_over(self.db, self._watch)
         nothing = False
         while claiming and not nothing and len(self._children) < self.order.jobs:
-            run_id = queue.claim(self.db, self.registered.id, self.order.sweep)
+            having = [child.run_id for child in self._children]
+            run_id = queue.claim(self.db, self.registered.id, self.order.sweep, having=having)
             if run_id is None:
                 nothing = True
             else:
