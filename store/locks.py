@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from store._failures import translated_files
-from store.durable import make_folder
+from store.durable import flush_names, make_folder
 from store.errors import DatabaseLocked, RunBusy
 
 _held: set[int] = set()  # file descriptors of this process's locks
@@ -37,7 +37,10 @@ class RunLock:
         """Take the lock, making its folder if needed; RunBusy if another process has it."""
         with translated_files(f"the folder {self.path.parent}"):
             make_folder(self.path.parent)
+            new = not self.path.exists()
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            if new:  # after a power failure, a lock that nobody holds tells that the run is dead
+                flush_names(self.path.parent)
         # `is_held` of another process holds a shared lock for some microseconds: one refusal proves nothing.
         if not _try_lock(descriptor, seconds=0.2):
             os.close(descriptor)
