@@ -11,7 +11,7 @@ from pathlib import Path
 
 from store import run_files
 from store._failures import translated_files
-from store.durable import make_folder
+from store.durable import flush_names, make_folder
 from store.errors import DatabaseLocked, ForeignFile, RunBusy
 
 _held: set[int] = set()  # file descriptors of this process's locks
@@ -42,7 +42,10 @@ class RunLock:
         with translated_files(f"the folder {self.path.parent}"):
             run_files.check(self.path.parent)
             make_folder(self.path.parent)
+            new = not self.path.exists()
             descriptor = run_files.open_file(self.path, os.O_RDWR | os.O_CREAT)
+            if new:  # after a power failure, a lock that nobody holds tells that the run is dead
+                flush_names(self.path.parent)
         # `is_held` of another process holds a shared lock for some microseconds: one refusal proves nothing.
         if not _try_lock(descriptor, seconds=0.2):
             os.close(descriptor)

@@ -27,7 +27,8 @@ def place(source: Path, target: Path) -> list[Path]:
             for name in names:
                 if name != "lock" and not name.endswith((".partial", _ASIDE)):
                     _link_or_copy(folder / name, there / name)
-            flush_names(there)
+        for folder, _ in run_files.walk(target):
+            flush_names(folder)
         flush_names(target.parent)
     except BaseException:
         for folder_ in made:

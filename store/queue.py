@@ -23,17 +23,29 @@ ATTEMPTS = 3
 """How often a run may crash without getting farther, before it has failed."""
 
 
-def claim(db: Database, worker_id: str, sweep: str | None = None, *, without: Collection[str] = ()) -> str | None:
+def claim(
+    db: Database,
+    worker_id: str,
+    sweep: str | None = None,
+    *,
+    having: Collection[str] | None = None,
+    without: Collection[str] = (),
+) -> str | None:
     """The next run for this worker, of any active sweep or of the one of that name; None if none waits.
 
-    Where the worker is on record, the sweep is that of its row, which follows when the sweep is renamed. Runs in
-    `without` are passed over. WorkerEnded if another worker has declared this one dead.
+    Where the worker is on record, the sweep is that of its row, which follows when the sweep is renamed. `having`: the
+    runs that the worker knows to have. One that it has beside these counts as waiting: the connection broke when it was
+    claimed, before the worker could hear of it. Runs in `without` are passed over. WorkerEnded if another worker has
+    declared this one dead.
     """
+    waits = _waits()
+    if having is not None:
+        waits |= (Run.status == "queued") & (Run.worker_id == worker_id) & Run.id.not_in(having)
     query = (
         select(Run.id)
         .join(SweepRun, SweepRun.run_id == Run.id)
         .join(Sweep, Sweep.id == SweepRun.sweep_id)
-        .where(_waits(), Sweep.state == "active")
+        .where(waits, Sweep.state == "active")
         .order_by(Sweep.created_at, Sweep.id, SweepRun.position, Run.id)
         .limit(1)
         .with_for_update(of=Run, skip_locked=True)  # SQLite needs none: its transaction holds the one write lock

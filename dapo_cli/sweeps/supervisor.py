@@ -146,7 +146,10 @@ class _Worker:
         now, nothing = time.monotonic(), False
         self._passed_over = {run_id: until for run_id, until in self._passed_over.items() if until > now}
         while claiming and not nothing and len(self._children) < self.order.jobs:
-            run_id = queue.claim(self.db, self.registered.id, self.order.sweep, without=self._passed_over)
+            having = [child.run_id for child in self._children]
+            run_id = queue.claim(
+                self.db, self.registered.id, self.order.sweep, having=having, without=self._passed_over
+            )
             if run_id is None:
                 nothing = True
             else:

@@ -34,11 +34,20 @@ def build(folder: Path) -> Path:
     return library
 
 
-def arm(folder: Path, journal: Path, nth: int = 0, forever: bool = False, error: int = 0) -> None:
-    """From now on, in this process: writes down what happens in the folder; the `nth` operation fails (0: none)."""
-    ctypes.CDLL(None).arm(
-        str(folder).encode(), str(journal).encode(), ctypes.c_long(nth), int(forever), ctypes.c_int(error)
-    )
+class Fault(NamedTuple):
+    """The `nth` operation of this kind fails; if `forever`, so does every one of any kind after it."""
+
+    kind: str = "open"
+    nth: int = 0  # none
+    forever: bool = False
+    error: int = 0
+
+
+def arm(folder: Path, journal: Path, fault: Fault) -> None:
+    """From now on, in this process: writes down what happens in the folder, and lets it fail."""
+    names = str(folder).encode(), str(journal).encode()
+    kind = KINDS.index(fault.kind) + 1
+    ctypes.CDLL(None).arm(*names, kind, ctypes.c_long(fault.nth), int(fault.forever), fault.error)
 
 
 def read(journal: Path) -> list[Done]:
@@ -183,8 +192,8 @@ def _apply(content: bytearray, at: int, data: bytes | None) -> None:
         content[at : at + len(data)] = data
 
 
-def spread(last: int, most: int) -> list[int]:
-    """At most so many of the numbers 1 … last, evenly."""
+def spread(last: int, most: int, shift: float = 0.5) -> list[int]:
+    """At most so many of the numbers 1 … last, evenly; 0 <= `shift` < 1 chooses other ones."""
     if last <= most:
         return list(range(1, last + 1))
-    return [1 + (last - 1) * i // (most - 1) for i in range(most)]
+    return [1 + int((i + shift) * last / most) for i in range(most)]

@@ -79,8 +79,8 @@ def train(location: str, **options: Any) -> None:
     os._exit(0)
 
 
-def command(words: list[str], folder: str, fault: tuple[int, bool, int], said: str) -> None:
-    """One command as typed, with a fault in a folder: the number of the operation that fails, whether for good, errno.
+def command(words: list[str], folder: str, fault: disk.Fault, said: str) -> None:
+    """One command as typed, with a fault of the disk in a folder.
 
     `said` receives what it writes to standard error; beside it lies the journal of operations.
     """
@@ -93,7 +93,7 @@ def command(words: list[str], folder: str, fault: tuple[int, bool, int], said: s
     sys.stderr = open(said, "w", buffering=1)  # noqa: SIM115, PTH123
     try:
         if folder:
-            disk.arm(Path(folder), Path(f"{said}.journal"), *fault)
+            disk.arm(Path(folder), Path(f"{said}.journal"), fault)
         code = main(words)
     except BaseException:
         traceback.print_exc()
@@ -111,7 +111,7 @@ def stopped(words: list[str], step: int) -> None:
         original(self)
 
     loop.Loop.advance = stepping  # type: ignore[method-assign]
-    command(words, "", (0, False, 0), os.devnull)
+    command(words, "", disk.Fault(), os.devnull)
 
 
 def long(location: str, steps: int) -> None:

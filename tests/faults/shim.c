@@ -1,7 +1,7 @@
 /* Stands between a program and the files under one folder: writes down what is done to them, and lets an operation fail.
  *
- * Preloaded, and inert until `arm` is called. Then every operation that opens or changes a file is counted; the
- * `nth`, or each from the `nth` on, fails with `error`. A write that fails has written its first half. */
+ * Preloaded, and inert until `arm` is called. Then the operations of one kind are counted; the `nth`, or from the `nth`
+ * on every operation of any kind, fails with `error`. A write that fails has written its first half. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -19,19 +19,22 @@
 enum { OPEN = 1, WRITE, SYNC, RENAME, UNLINK, MKDIR, LINK, TRUNCATE };
 
 static char root[4096];
-static int journal = -1, forever, failure;
+static int journal = -1, counted, forever, failing, failure;
 static long nth, count;
 static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
 
-void arm(const char *folder, const char *file, long number, int persistent, int error) {
-    snprintf(root, sizeof root, "%s/", folder);
-    nth = number, forever = persistent, failure = error, count = 0;
+void arm(const char *folder, const char *file, int kind, long number, int persistent, int error) {
+    snprintf(root, sizeof root, "%s", folder);
+    counted = kind, nth = number, forever = persistent, failure = error;
     journal = syscall(SYS_openat, AT_FDCWD, file, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
 }
 
-static char *within(char *path) { return strncmp(path, root, strlen(root)) == 0 ? path : NULL; }
+static char *within(char *path) {
+    size_t size = strlen(root);
+    return strncmp(path, root, size) == 0 && (path[size] == '/' || path[size] == 0) ? path : NULL;
+}
 
-/* The path of a name, or of a descriptor without one, if it is under the folder. */
+/* The path of a name, or of a descriptor without one, if it is the folder's or of what is in it. */
 static char *place(int at, const char *name, char *path) {
     int saved = errno;
     char link[64];
@@ -51,9 +54,12 @@ static char *place(int at, const char *name, char *path) {
     return within(path);
 }
 
-static int fails(void) {
-    count++;
-    return nth > 0 && (forever ? count >= nth : count == nth);
+static int fails(int kind) {
+    if (kind == counted && ++count == nth) {
+        failing = forever;
+        return 1;
+    }
+    return failing;
 }
 
 static void note(int kind, int failed, long at, long length, const char *path, const char *other, const void *data) {
@@ -72,7 +78,7 @@ static void note(int kind, int failed, long at, long length, const char *path, c
 /* An operation without data: fails in its turn, and is written down if it was done. */
 #define DONE(kind, at, path, other, call) do { \
         LOCK; \
-        int result = -1, failed = fails(); \
+        int result = -1, failed = fails(kind); \
         if (failed) errno = failure; else result = (call); \
         if (failed || result >= 0) note(kind, failed, at, 0, path, other, NULL); \
         UNLOCK; \
@@ -101,7 +107,7 @@ OPENER(openat64, name, folder, int folder, const char *name, int flags, ...)
 static ssize_t written(ssize_t (*real)(int, const void *, size_t, off64_t), int fd, const void *data, size_t size,
                        off64_t at, const char *path) {
     LOCK;
-    int failed = fails();
+    int failed = fails(WRITE);
     ssize_t result = real(fd, data, failed ? size / 2 : size, at);
     if (result >= 0) note(WRITE, failed, at, result, path, NULL, data);
     if (failed) result = -1, errno = failure;

@@ -16,7 +16,7 @@ from store import runs
 from store.errors import StoreError
 from store.session import Database
 
-MOMENTS = int(os.environ.get("FAULT_POSITIONS", "12"))  # of each command; `make torture`: after every operation
+MOMENTS = 9 * int(os.environ.get("FAULT_POSITIONS", "1"))  # of each command; `make torture`: after every operation
 LEFT = ("synced", "names", "some")
 
 
@@ -28,9 +28,8 @@ def test_what_is_left_is_true_and_the_command_can_be_repeated(trials: Trials, tm
     disk, chance = Disk(place), random.Random(name)
     ended = trials.ended(words, place)
     assert ended.code == 0, ended.said
-    moments = spread(len(ended.done), MOMENTS)
     before, wrong = 0, []
-    for moment in moments:
+    for moment in sorted({*spread(len(ended.done), MOMENTS), len(ended.done)}):
         disk.do(ended.done[before:moment])
         before = moment
         last = moment == len(ended.done)

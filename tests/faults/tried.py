@@ -21,6 +21,7 @@ TRAIN = (
     "--compile off -q --set hidden_sizes=[8] --set batch_size=8 --set learning_starts=50 --set buffer_size=100 "
     "--set log_every=50 --set keep_replay=true"
 ).split()
+NO_FAULT = disk.Fault()
 COMMANDS = ("train", "resume", "merge", "backup", "delete")
 
 
@@ -56,13 +57,13 @@ class Trials:
         shutil.copytree(merge, delete, dirs_exist_ok=True)
         self.ended(["merge", "other.db", "--db", "runs.db"], delete)
 
-    def ended(self, words: list[str], folder: Path | None = None, *fault: Any) -> Ended:
-        """A command in a process of its own, in a folder, with a fault: (number of the operation, for good, errno)."""
+    def ended(self, words: list[str], folder: Path | None = None, fault: disk.Fault = NO_FAULT) -> Ended:
+        """A command in a process of its own, in a folder, with a fault."""
         self._number += 1
         said = self.home / f"said-{self._number}"
         if folder is not None:
             words = [str(folder / word) if word.endswith(".db") else word for word in words]
-        code = self._start(harm.command, words, str(folder or ""), fault or (0, False, 0), str(said))
+        code = self._start(harm.command, words, str(folder or ""), fault, str(said))
         journal = Path(f"{said}.journal")
         return Ended(code, said.read_text(), disk.read(journal) if journal.exists() else [])
 

@@ -1,4 +1,4 @@
-"""The store's commands twice: upon databases, and upon plain dictionaries. A run is named by its environment and seed."""
+"""The store's commands, upon a database and upon dictionaries. A run is named by its environment and seed."""
 
 from __future__ import annotations
 

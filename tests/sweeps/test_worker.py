@@ -234,11 +234,11 @@ def test_a_database_that_is_out_of_reach_for_a_while_is_waited_for(database, mon
     ask(database, "fine")
     claim, calls = supervisor.queue.claim, []
 
-    def fail(*arguments: object, **how: object) -> object:
+    def fail(*arguments: object, **keywords: object) -> object:
         calls.append(1)
         if len(calls) < 4:
             raise StoreError("the server is gone")
-        return claim(*arguments, **how)
+        return claim(*arguments, **keywords)
 
     monkeypatch.setattr(supervisor.queue, "claim", fail)
     screen = Heard()
