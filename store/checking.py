@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import func, select
 
-from store import _reading
+from store import _reading, wrong_values
 from store.locks import RunLock
-from store.models import Base, Checkpoint, Run
+from store.models import Checkpoint, Run
 from store.session import Database
 
 MOST = 20  # problems of one kind that are listed
-_KINDS = {int: ("integer",), float: ("real", "integer"), bool: ("integer",), str: ("text",)}
+VALUES = "values: "  # how such a problem begins
 
 
 class Report(NamedTuple):
@@ -43,9 +43,8 @@ def check(location: str) -> Report:
         else:
             problems, backups = [], []
     with Database.read(location) as db:
-        if path is not None:
-            problems += _wrong_types(db)
         with db.connect() as session:
+            problems += [f"{VALUES}{wrong}" for wrong in wrong_values.find(session)]
             rows = session.execute(select(Checkpoint.run_id, Checkpoint.path, Checkpoint.sha256)).all()
             ids = list(session.scalars(select(Run.id)))
         for run_id, place, sha256 in rows:
@@ -75,17 +74,6 @@ def _damage(path: Path) -> Iterator[str]:
         yield f"the file is damaged: {error}"
     finally:
         connection.close()
-
-
-def _wrong_types(db: Database) -> Iterator[str]:
-    """SQLite takes a text for a number without a word; dapo writes none."""
-    with db.connect() as session:
-        for table in Base.metadata.sorted_tables:
-            for column in table.c:
-                kinds = (*_KINDS[column.type.python_type], *(["null"] if column.nullable else []))
-                query = select(func.count()).select_from(table).where(func.typeof(column).not_in(kinds))
-                if count := session.scalar(query):
-                    yield f"{count} values of {table.name}.{column.name} are no {column.type.python_type.__name__}"
 
 
 def _fault(folder: Path, place: str, sha256: str) -> str | None:

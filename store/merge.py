@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
-from store import _reading, schema
+from store import _reading, schema, wrong_values
 from store._failures import translated, translated_files
 from store.errors import StoreError
 from store.liveness import dead_runs
@@ -60,6 +60,7 @@ def merge(db: Database, other: str) -> Outcome:
     ):
         dead = dead_runs(source)
         with source.connect() as theirs:
+            wrong_values.refuse(theirs, other)
             found = {row["id"]: dict(row) for row in theirs.execute(select(Run.__table__)).mappings()}
             for run_id, run in found.items():
                 run["worker_id"] = None  # a worker of the other queue

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from shlex import quote
 from types import TracebackType
+from typing import ClassVar
 
 from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine, event
 from sqlalchemy.exc import NoSuchModuleError
@@ -29,7 +30,11 @@ class Database:
     Attributes: `location` as shown to users (without a password), `url`, `path` (None for a server), `files` (the
     folder with the runs' files), `upgraded` ((old revision, new revision, backup or None) if opening upgraded it),
     `patience` (seconds for which a transaction waits for a server that can't be reached; set it while a run trains).
+    `opened` are the locations that this process has read from or written to, the latest last, for who
+    has to explain an error.
     """
+
+    opened: ClassVar[dict[str, None]] = {}
 
     def __init__(self, location: str, *, writable: bool) -> None:
         """For `read`, `write` and maintenance: parses the location, opens nothing and checks nothing."""
@@ -115,6 +120,8 @@ class Database:
         """The SQLAlchemy engine, made at first use."""
         if self._engine is None:
             self._engine = self._create_engine()
+            Database.opened.pop(self.location, None)
+            Database.opened[self.location] = None  # now the last
         return self._engine
 
     def run_folder(self, run_id: str) -> Path:
