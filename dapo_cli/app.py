@@ -67,6 +67,8 @@ COLLECT_AFTER = 50_000
 """New objects before the garbage collector looks for cycles. Importing makes hundreds of thousands that all stay, and
 the interpreter's own 700 costs a tenth of every command's start."""
 
+LARGEST_INTEGER = 2**63 - 1
+
 LIBRARIES = ("torch", "gymnasium", "mujoco", "sqlalchemy", "numpy")
 
 
@@ -142,6 +144,7 @@ def _load(name: str) -> Any:
         leaves.append(command)
     for leaf in leaves:
         leaf.params += _command(_verbosity, "").params
+        _bound_integers(leaf)
     return command
 
 
@@ -149,6 +152,20 @@ def _command(function: Any, name: str) -> Any:
     holder = typer.Typer(add_completion=False, rich_markup_mode=None)
     holder.command(name)(function)
     return typer.main.get_command(holder)
+
+
+def _bound_integers(command: Any) -> None:
+    """Have the command refuse whole numbers that no column of a database and no array index can hold."""
+    names = {param.name: param.opts[0] for param in command.params}
+    function = command.callback
+
+    def bounded(**values: Any) -> Any:
+        for name, value in values.items():
+            if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
+                raise BadInput(f"{names[name]}: {value} is out of range: write a number below 2^63")
+        return function(**values)
+
+    command.callback = bounded
 
 
 def _set_verbose(value: bool) -> None:
@@ -246,8 +263,10 @@ def _run(argv: Sequence[str] | None) -> int:
     try:
         code = typer.main.get_command(app).main(argv, prog_name="dapo", standalone_mode=False)
         sys.stdout.flush()
-    except (DapoError, StoreError) as error:
-        return _fail(str(error), getattr(error, "exit_code", 2))
+    except DapoError as error:
+        return _fail(str(error), error.exit_code)
+    except StoreError as error:
+        return _fail(_wrong_value(error) or str(error), 2)
     except typer.TyperException as error:
         message = error.format_message().rstrip(".").replace(": Value error, ", ": ", 1)  # pydantic's words
         context = getattr(error, "ctx", None)
@@ -263,7 +282,24 @@ def _run(argv: Sequence[str] | None) -> int:
         _abandon_stdout()
         place = f" ({error.filename})" if error.filename else ""
         return _fail(f"the system refused: {error.strerror or error}{place}", 2)
+    except Exception as error:
+        # Rows are trusted, and a foreign database may hold anything: then its wrong value is the cause.
+        found = _wrong_value(error)
+        if found is None:
+            raise
+        console.detail(traceback.format_exc())
+        return _fail(found, 2)
     return code if isinstance(code, int) else 0
+
+
+def _wrong_value(error: Exception) -> str | None:
+    """One line about a value that no dapo writes, in a database that this process used; None where it is not that."""
+    if "store.session" not in sys.modules:
+        return None
+    from store import wrong_values
+    from store.session import Database
+
+    return wrong_values.cause(error, reversed(Database.opened))
 
 
 def _abandon_stdout() -> None:

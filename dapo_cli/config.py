@@ -288,11 +288,23 @@ def _validated(model: type[M], values: Mapping[str, Any], sources: Mapping[str, 
     own = {name: value for name, value in values.items() if name in model.model_fields}
     kinds = {name: field.annotation for name, field in model.model_fields.items()}
     wrong = [name for name, value in own.items() if isinstance(value, bool) and kinds[name] is not bool]
+    wrong += [name for name, value in own.items() if _is_huge(value)]
     if not wrong:  # pydantic would take true for 1
         try:
             return model.model_validate(own)
         except ValidationError as error:
             wrong = [str(error.errors()[0]["loc"][0])]
     name = wrong[0]
+    if _is_huge(own[name]):
+        shown = repr(own[name])
+        shown = shown if len(shown) <= 40 else f"{shown[:40]}…"
+        raise BadInput(f"{name} = {shown} in {sources[name]} is out of range: write whole numbers below 2^63")
     accepted = describe_range(model.model_fields[name])
     raise BadInput(f"{name} = {own[name]!r} in {sources[name]} is not possible: {name} must be {accepted}")
+
+
+def _is_huge(value: Any) -> bool:
+    """Whether it is, or a list holds, a whole number that no column and no tensor can hold."""
+    if isinstance(value, list | tuple):
+        return any(map(_is_huge, value))
+    return isinstance(value, int) and abs(value) >= 2**63

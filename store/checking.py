@@ -11,14 +11,18 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import func, select
 
+<<<<<<< HEAD
 from store import _reading, run_files
 from store.errors import ForeignFile
+=======
+from store import _reading, wrong_values
+>>>>>>> interchange
 from store.locks import RunLock
-from store.models import Base, Checkpoint, Run
+from store.models import Checkpoint, Run
 from store.session import Database
 
 MOST = 20  # problems of one kind that are listed
-_KINDS = {int: ("integer",), float: ("real", "integer"), bool: ("integer",), str: ("text",)}
+VALUES = "values: "  # how such a problem begins
 
 
 class Report(NamedTuple):
@@ -46,9 +50,8 @@ def check(location: str) -> Report:
         else:
             problems, backups = [], []
     with Database.read(location) as db:
-        if path is not None:
-            problems += _wrong_types(db)
         with db.connect() as session:
+            problems += [f"{VALUES}{wrong}" for wrong in wrong_values.find(session)]
             rows = session.execute(select(Checkpoint.run_id, Checkpoint.path, Checkpoint.sha256)).all()
             ids = list(session.scalars(select(Run.id)))
         linked = {str(run_id): fault for run_id in ids if (fault := _foreign(db.run_folder(str(run_id)))) is not None}
@@ -85,6 +88,7 @@ def _damage(path: Path) -> Iterator[str]:
         connection.close()
 
 
+<<<<<<< HEAD
 def _wrong_types(db: Database) -> Iterator[str]:
     """SQLite takes a text for a number without a word; dapo writes none."""
     with db.connect() as session:
@@ -105,6 +109,8 @@ def _foreign(folder: Path) -> str | None:
     return None
 
 
+=======
+>>>>>>> interchange
 def _fault(folder: Path, place: str, sha256: str) -> str | None:
     """What is wrong with the files of a checkpoint, if anything is."""
     manifest = folder / place / "manifest.json"

@@ -5,6 +5,7 @@ StoreError
 ├── OlderSchema        an older dapo made it, and a reader may not change it
 ├── NewerSchema        a newer dapo made it
 ├── DatabaseLocked     another process held it for too long
+├── WrongValue         a row holds what no dapo writes
 ├── Disconnected       its server can't be reached, or was lost in the middle
 ├── Vanished           its file was removed, renamed or replaced while it was open
 ├── CannotWrite        disk full, no permission, no such folder
@@ -41,6 +42,10 @@ class NewerSchema(StoreError):
 
 class DatabaseLocked(StoreError):
     """Another process held the database beyond the busy timeout."""
+
+
+class WrongValue(StoreError):
+    """A row holds a value of another type, of an unknown kind or out of range, and what reads it failed."""
 
 
 class Disconnected(StoreError):

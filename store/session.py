@@ -13,7 +13,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from shlex import quote
 from types import TracebackType
+<<<<<<< HEAD
 from typing import Any
+=======
+from typing import ClassVar
+>>>>>>> interchange
 
 from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine, event
 from sqlalchemy.exc import NoSuchModuleError
@@ -36,11 +40,19 @@ class Database:
 
     Attributes: `location` as shown to users (without a password), `url`, `path` (None for a server), `files` (the
     folder with the runs' files), `upgraded` ((old revision, new revision, backup or None) if opening upgraded it),
+<<<<<<< HEAD
     `patience` (seconds for which a transaction waits for a server that can't be reached or a file that is locked; set
     it while a run trains), `hurried` (whether the process is to stop, so that nothing waits long), `rescuer` (called
     with what happened when the file is no longer where it was, which is an error without one), `rescued` (None, or the
     line that says what happened and where the rows are now).
+=======
+    `patience` (seconds for which a transaction waits for a server that can't be reached; set it while a run trains).
+    `opened` are the locations that this process has read from or written to, the latest last, for who
+    has to explain an error.
+>>>>>>> interchange
     """
+
+    opened: ClassVar[dict[str, None]] = {}
 
     def __init__(self, location: str, *, writable: bool) -> None:
         """For `read`, `write` and maintenance: parses the location, opens nothing and checks nothing."""
@@ -178,6 +190,8 @@ class Database:
         """The SQLAlchemy engine, made at first use."""
         if self._engine is None:
             self._engine = self._create_engine()
+            Database.opened.pop(self.location, None)
+            Database.opened[self.location] = None  # now the last
         return self._engine
 
     def run_folder(self, run_id: str) -> Path:

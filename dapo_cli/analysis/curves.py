@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from dapo_cli.analysis import comparability, grouping, labels, series
 from dapo_cli.analysis.labels import Key, Label
 from dapo_cli.analysis.measures import FINAL, Measure
-from dapo_cli.analysis.selection import Choice, Record, count_text, select
+from dapo_cli.analysis.selection import SEE_RUNS, Choice, Record, count_text, select, without_evaluations
 from dapo_cli.analysis.series import Series
 from dapo_cli.analysis.statistics import SMALLEST_SAMPLE, applicable, estimate, t_quantile
 from dapo_cli.errors import BadInput
@@ -143,7 +143,9 @@ def collect(
     chosen = chosen.without(without)
     if not chosen.runs:
         reasons = "".join(f" ({note})" for note in chosen.notes())
-        raise BadInput(f"no run to draw{reasons}: see what there is with dapo runs")
+        raise BadInput(
+            f"no run to draw{reasons}: {without_evaluations(chosen.notes(), '--y train-return') or SEE_RUNS}"
+        )
     chosen.check_keys((*keys, *pooled))
     measure = Measure(FINAL if quantity == series.RETURN else "final-train")
     remarks = comparability.check(chosen.runs, measure, keys, allow={"steps", *allow}, strict=strict)

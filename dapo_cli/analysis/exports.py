@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dapo_cli.analysis import sheets, tables, traces
 from dapo_cli.analysis.requests import Request
+from dapo_cli.analysis.selection import SEE_RUNS, without_evaluations
 from dapo_cli.analysis.sheets import Sheet, Style
 from dapo_cli.analysis.tables import Table
 from dapo_cli.analysis.writers import FORMATS
@@ -29,7 +30,7 @@ def make(database: Database, request: Request, style: Style) -> Export:
     table = tables.build(database, request)
     if not table.counts:
         told = "".join(f" ({note})" for note in table.notes)
-        raise BadInput(f"no run to tabulate{told}: see what there is with dapo runs")
+        raise BadInput(f"no run to tabulate{told}: {without_evaluations(table.notes) or SEE_RUNS}")
     if style.hyperparameters:
         from dapo_cli.analysis.hyperparameter_table import hyperparameter_sheet
 

@@ -17,6 +17,7 @@ from dapo_cli.analysis import tables
 from dapo_cli.analysis.bootstrap import Floats
 from dapo_cli.analysis.labels import Label
 from dapo_cli.analysis.requests import Request
+from dapo_cli.analysis.selection import SEE_RUNS, without_evaluations
 from dapo_cli.analysis.statistics import STATISTICS, Estimate
 from dapo_cli.analysis.tables import Cell, Table
 from dapo_cli.errors import BadInput
@@ -78,7 +79,7 @@ def collect(database: Database, request: Request) -> Overall:
     table = tables.build(database, request)
     if not table.counts:
         reasons = "".join(f" ({note})" for note in table.notes)
-        raise BadInput(f"no run to draw{reasons}: see what there is with dapo runs")
+        raise BadInput(f"no run to draw{reasons}: {without_evaluations(table.notes) or SEE_RUNS}")
     strata: dict[Label, dict[str, tuple[float, ...]]] = {}
     for row in table.row_labels:
         own = {env: scores for cell in _row(table, row) for env, scores in cell.strata.items()}

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Record = Mapping[str, Any]
 """A run: the columns of `run`, `tags`, its settings by name, and `settings`, their names."""
 
+SEE_RUNS = "see what there is with dapo runs"
 EXTENDED = "extended by another"
 _KINDS = {"tuning": "for tuning", "train": "for reporting", "theory": "of the theory"}
 
@@ -80,6 +81,17 @@ class Selection:
         out = [run for run in self.runs if run["id"] in reasons]
         kept = [run for run in self.runs if run["id"] not in reasons]
         return Selection(kept, [*self.left_out, *out], {**self.reasons, **reasons})
+
+
+def without_evaluations(notes: Iterable[str], option: str = "--measure final-train") -> str | None:
+    """What to do where no run counts, and some for want of an evaluation, as imports do; None where that is not why.
+
+    `notes` are those of the selection, `option` is what makes the command take training episodes.
+    """
+    if not any("without an evaluation" in note for note in notes):
+        return None
+    metric = "--y NAME" if option.startswith("--y") else "--measure last:NAME"
+    return f"take their training episodes with {option}, or a metric with {metric}"
 
 
 def select(database: Database, choice: Choice) -> Selection:

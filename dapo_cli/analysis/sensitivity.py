@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from dapo_cli.analysis import labels, tables, wording
 from dapo_cli.analysis.labels import Key, Label, key_text
 from dapo_cli.analysis.requests import Request
+from dapo_cli.analysis.selection import SEE_RUNS, without_evaluations
 from dapo_cli.analysis.tables import Cell, Table
 from dapo_cli.errors import BadInput
 from store import settings
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 class Point(NamedTuple):
     """One value of the hyperparameter, `cell` at `place` of the table, and what is to be said of it.
 
-    `default`: whether all of its runs have the value by default.
+    `default`: whether all of its runs have the value by default, the algorithm's or a preset's.
     """
 
     x: float
@@ -86,7 +87,7 @@ def collect(database: Database, request: Request, x: str) -> Sensitivity:
     table = tables.build(database, request)
     if not table.counts:
         reasons = "".join(f" ({note})" for note in table.notes)
-        raise BadInput(f"no run to draw{reasons}: see what there is with dapo runs")
+        raise BadInput(f"no run to draw{reasons}: {without_evaluations(table.notes) or SEE_RUNS}")
     runs = [run["id"] for cell in table.cells.values() for run in cell.runs]
     origins = settings.origins(database, runs, [x])
     at = table.rows.index(x)
@@ -101,7 +102,7 @@ def collect(database: Database, request: Request, x: str) -> Sensitivity:
             continue
         if isinstance(value, str | bool):
             raise BadInput(f"--x: {x} is no number ('{key_text(value)}'): name a numeric hyperparameter")
-        default = all(origins[run["id"]].get(x) == "default" for run in cell.runs)
+        default = all(origins[run["id"]].get(x) in ("default", "preset") for run in cell.runs)
         remarks = tuple(table.footnotes[mark] for mark in cell.marks)
         drawn.setdefault((env, row[:at] + row[at + 1 :]), []).append(
             Point(float(value), cell, default, remarks, (row, (env,)))

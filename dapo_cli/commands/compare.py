@@ -58,7 +58,7 @@ def compare(
     """
     from dapo_cli.analysis import changes, measures, tables
     from dapo_cli.analysis.requests import Request
-    from dapo_cli.analysis.selection import Choice
+    from dapo_cli.analysis.selection import Choice, without_evaluations
     from store.session import Database
 
     keys = ("algo", *(key for key in options.keys("--by", by) if key not in ("algo", "env")))
@@ -95,6 +95,8 @@ def compare(
         console.info(f"no completed run in {database.location} yet" if everything else "no completed run matches")
     for note in table.notes:
         console.info(note)
+    if not table.counts and (advice := without_evaluations(table.notes)):
+        console.info(advice)
 
 
 def _print(table: Table) -> None:

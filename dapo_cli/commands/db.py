@@ -44,7 +44,12 @@ def info(db: options.Db = None, json: options.Json = False) -> None:
 
 
 def _advice(report: Report) -> Iterator[str]:
-    of_checkpoints = [problem.startswith("run ") for problem in report.problems]
+    from store.checking import VALUES
+
+    of_values = [problem for problem in report.problems if problem.startswith(VALUES)]
+    if of_values:
+        yield "values: another program wrote them; correct them with SQL, or delete their runs with dapo delete"
+    of_checkpoints = [problem.startswith("run ") for problem in report.problems if problem not in of_values]
     if any(of_checkpoints):
         yield "checkpoints: dapo resume falls back to the one before; the recorded results are not touched by this"
     if not all(of_checkpoints):

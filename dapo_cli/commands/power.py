@@ -51,6 +51,7 @@ def power(
     """
     from dapo_cli.analysis import claims, measures, tables
     from dapo_cli.analysis.requests import Request
+    from dapo_cli.analysis.selection import without_evaluations
     from store.session import Database
 
     if not 0 < wanted < 1:
@@ -85,6 +86,8 @@ def power(
     )
     for note in (*sizes_of_nothing, *table.notes):
         console.info(note)
+    if not table.counts and (advice := without_evaluations(table.notes)):
+        console.info(advice)
 
 
 def _records(table: Table, wanted: float, sizes: dict[str, str | None]) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dapo_cli.analysis import accounting, captions, curves, grouping, ledger, tables
 from dapo_cli.analysis.requests import Request
-from dapo_cli.analysis.selection import Record, matching, select
+from dapo_cli.analysis.selection import SEE_RUNS, Record, matching, select, without_evaluations
 from dapo_cli.analysis.series import RETURN, TRAIN_RETURN
 from dapo_cli.analysis.tables import Table
 from dapo_cli.display import steps_text
@@ -58,7 +58,7 @@ def gather(database: Database, request: Request) -> Contents:
     counted.sort(key=lambda run: (run["created_at"], run["id"]))
     if not counted:
         reasons = "".join(f" ({note})" for note in final.notes)
-        raise BadInput(f"no run to report{reasons}: see what there is with dapo runs")
+        raise BadInput(f"no run to report{reasons}: {without_evaluations(final.notes) or SEE_RUNS}")
     chosen = grouping.unique(database, select(database, request.choice))
     known = matching(database, request.choice)
     drawn, text = _curves(database, plain)

@@ -175,6 +175,8 @@ class Checkpoints:
             manifest = json.loads(_verified(folder / "manifest.json", row["sha256"]))
             if manifest["format"] != FORMAT:
                 raise Unusable(f"format {manifest['format']}, where this dapo reads {FORMAT}")
+            if manifest["step"] != row["step"]:
+                raise Unusable(f"it is of step {str(manifest['step'])[:40]}, and recorded as one of step {row['step']}")
             for name, sha256 in manifest["files"].items():
                 _verified(folder / _ours(_FILE, name), sha256)
             listed = manifest["replay"] if with_replay else []

@@ -57,6 +57,16 @@ def test_a_point_is_a_cell(results, sweep):
     assert found.records()[1] | {"beta": 0.2, "m": 1, "n": 3, "default": True} == found.records()[1]
 
 
+def test_the_value_of_a_preset_is_a_default(results, sweep):
+    with results.transaction() as session:
+        session.connection().exec_driver_sql("UPDATE hyperparameter SET origin = 'preset' WHERE value = '0.2'")
+    found = collect(results)
+    assert [point.default for point in found.lines[0].points] == [False, True, False]
+    with style.styled():
+        panel = figure.plot(found).draw(Paper()).axes[0]
+    assert [line.get_xdata()[0] for line in panel.get_lines() if line.get_markersize() == 7] == [0.2, 0.2]
+
+
 def test_the_figure_has_its_values_as_ticks_and_rings_the_default(results, sweep):
     found = collect(results)
     plot = figure.plot(found)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
+
+from dapo_cli.app import main
 
 MONITOR = '#{"t_start": 100.0, "env_id": "Hopper-v5"}\nr,l,t\n1.5,200,2.0\n2.5,300,4.0\n'
 BARE = "step,return,kind\n100,1,episode\n200,5,evaluation\n200,inf,evaluation\n"
@@ -144,3 +147,26 @@ def test_without_tensorboard_one_line_says_what_to_install(write, refused, monke
     monkeypatch.setitem(sys.modules, "tensorboard.compat.proto", None)
     message = refused("import", write("events.out.tfevents.1", ""), "--algo", "a")
     assert "pip install 'dapo-cli[tensorboard]'" in message
+
+
+def test_where_no_run_has_an_evaluation_the_remedy_is_named_and_works(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DAPO_DB", raising=False)
+    for seed in range(2):
+        Path(f"s{seed}").mkdir()
+        Path(f"s{seed}/monitor.csv").write_text(f"{MONITOR}{seed},5,6\n")
+    assert main(["import", "s0", "s1", "--algo", "sac"]) == 0
+    remedies = {
+        ("compare",): "--measure final-train",
+        ("table",): "--measure final-train",
+        ("report", "--out", "r.html"): "--measure final-train",
+        ("plot", "--out", "p.svg"): "--y train-return",
+        ("plot", "intervals", "--out", "p.svg"): "--measure final-train",
+        ("power", "--base", "algo = 'sac'"): "--measure final-train",
+    }
+    for command, remedy in remedies.items():
+        capsys.readouterr()
+        main(command)
+        assert f"take their training episodes with {remedy}, or a metric with" in capsys.readouterr().err, command
+    for command in (("compare", "--measure", "final-train"), ("plot", "--y", "train-return", "--out", "p.svg")):
+        assert main(command) == 0

@@ -86,8 +86,8 @@ def test_a_truncated_database(whole):
     ("sql", "complaint"),
     [
         ("DELETE FROM run", "belongs to no run"),
-        ("UPDATE run SET step = 'far'", "1 values of run.step are no int"),
-        ("UPDATE episode SET \"return\" = x'00' WHERE number < 3", "3 values of episode.return are no float"),
+        ("UPDATE run SET step = 'far'", "values: run.step is 'far' (run "),
+        ("UPDATE episode SET \"return\" = x'00' WHERE number < 3", "values: episode.return is b'\\x00' (run "),
     ],
 )
 def test_rows_that_dapo_never_wrote(whole, sql, complaint):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import pandas as pd
 import pytest
 
 from store import frames, runs, summaries
@@ -43,13 +44,43 @@ def test_runs_with_their_settings_and_tags(database, make_run):
     frame = frames.runs(database)
     assert frame["seed"].tolist() == [2, 1]  # the run's own, newest first
     assert frame["status"].tolist() == ["interrupted", "running"]
-    assert frame["tags"].tolist() == [[], ["a", "b"]]
-    assert frame["beta"].tolist() == [None, 0.5]
-    assert frame["sizes"].tolist() == [None, [8, 8]]
-    assert frame["temperature"].tolist() == ["auto", None]
+    assert frame["tags"].tolist() == [(), ("a", "b")]
+    assert frame["beta"].tolist() == [pd.NA, 0.5]
+    assert frame["sizes"].tolist() == [None, (8, 8)]
+    assert frame["temperature"].tolist() == ["auto", pd.NA]
     filtered = frames.runs(database, Run.seed == 1)
     assert filtered["beta"].tolist() == [0.5]
     assert "temperature" not in filtered
+
+
+def test_columns_have_types_to_compute_and_group_by(database, make_run):
+    settings = {"beta": 0.5, "m": 10, "clip": True, "act": "relu", "sizes": [8, [8]], "any": "auto", "scale": 1}
+    make_run(hyperparameters=settings, seed=1, tags=("a",), steps=100)
+    make_run(hyperparameters=settings | {"beta": 1.5, "any": 2, "scale": 0.5}, seed=2, tags=("a",), steps=300)
+    make_run(hyperparameters={"big": 2**70}, seed=3)
+    frame = frames.runs(database)
+    types = {"seed": "Int64", "steps": "Int64", "wall_time": "Float64", "dirty": "boolean", "algo": "string"}
+    types |= {"versions": "string", "beta": "Float64", "m": "Int64", "clip": "boolean", "act": "string"}
+    types |= {"sizes": "object", "any": "object", "scale": "Float64", "tags": "object", "big": "object"}
+    assert {name: str(frame[name].dtype) for name in types} == types
+    assert (frame["beta"] * frame["m"] + frame["seed"]).tolist() == [pd.NA, 17.0, 6.0]
+    assert frame[frame["clip"]]["seed"].tolist() == [2, 1]
+    for key in ("sizes", "tags", "m", "act", "clip", "versions"):
+        assert frame[frame["m"].notna()].groupby(key, dropna=False)["steps"].mean().tolist() == [200.0]
+    assert frame.groupby("beta")["seed"].sum().to_dict() == {0.5: 1, 1.5: 2}
+    assert frame["any"].tolist() == [None, 2, "auto"]
+
+
+def test_empty_frames_have_the_same_types(database, train):
+    full = frames.episodes(database, [train([1.0])])
+    for name, dtype in full.select_dtypes(["number", "bool"]).dtypes.items():
+        assert frames.episodes(database, [])[name].dtype == dtype
+    assert [str(dtype) for dtype in frames.final_training(database, Run.seed == -1).dtypes] == [
+        "int64",
+        "float64",
+        "int64",
+    ]
+    assert str(frames.runs(database, Run.seed == -1)["steps"].dtype) == "Int64"
 
 
 def test_rows_of_the_runs_asked_for(database, train):

@@ -126,7 +126,7 @@ def test_names_that_mean_something_else_are_conflicts(results, other):
     for db, id_ in ((results, "a" * 16), (other, "b" * 16)):
         with db.transaction() as session:
             session.execute(insert(Sweep), [{"id": id_, "name": "s", "definition": "{}", "created_at": "2026"}])
-            definition = {"key": "k", "created_at": "2026", "command": "c", "definition": id_}
+            definition = {"key": "k", "created_at": "2026", "command": "c", "definition": f'{{"id": "{id_}"}}'}
             session.execute(insert(Export), [definition])
         selections.freeze(db, "paper", [record(db, 1)])
     outcome = merge.merge(results, other.location)
