@@ -88,12 +88,16 @@ def warning(message: str) -> None:
 
 
 def error(message: str) -> None:
-    """A line `dapo: …` on standard error; always exactly one."""
+    """A line `dapo: …` on standard error; always exactly one, which a terminal folds."""
     _to_stderr(f"dapo: {' '.join(message.split())}")
 
 
 def _to_stderr(message: str) -> None:
-    sys.stderr.write(visible(message) + "\n")
+    from dapo_cli import notices
+
+    text = notices.typeable(visible(message))
+    width = notices.width_of(sys.stderr)
+    sys.stderr.write((notices.folded(text, width) if width else text) + "\n")
     sys.stderr.flush()
 
 
