@@ -85,9 +85,7 @@ def test_a_pipe_gets_one_line(capsys):
 
 
 def test_a_printed_name_can_be_typed(dapo, family):
-    assert (
-        dapo("freeze", "my paper", "--tag", "paper").err.partition("\n")[0].endswith("use it as --selection 'my paper'")
-    )
+    assert "use it as --selection 'my paper'\n" in dapo("freeze", "my paper", "--tag", "paper").err
     tiny = "--algo sac --env Pendulum-v1 --steps 300 --seeds 1 --enqueue".split()
     assert dapo("sweep", *tiny, "--name", "two words").code == 0
     for action in ("pause", "resume", "retry", "cancel"):
