@@ -89,13 +89,17 @@ def warning(message: str) -> None:
 
 
 def error(message: str) -> None:
-    """A line `dapo: …` on standard error; always exactly one."""
+    """A line `dapo: …` on standard error; always exactly one, which a terminal folds."""
     _to_stderr(f"dapo: {' '.join(message.split())}")
 
 
 def _to_stderr(message: str) -> None:
+    from dapo_cli import notices
+
+    text = notices.typeable(visible(message))
     with suppress(OSError, ValueError):  # a notice that nobody can read any more ends nothing
-        sys.stderr.write(visible(message) + "\n")
+        width = notices.width_of(sys.stderr)
+        sys.stderr.write((notices.folded(text, width) if width else text) + "\n")
         sys.stderr.flush()
 
 

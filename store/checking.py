@@ -11,12 +11,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import func, select
 
-<<<<<<< HEAD
-from store import _reading, run_files
+from store import _reading, run_files, wrong_values
 from store.errors import ForeignFile
-=======
-from store import _reading, wrong_values
->>>>>>> interchange
 from store.locks import RunLock
 from store.models import Checkpoint, Run
 from store.session import Database
@@ -88,18 +84,6 @@ def _damage(path: Path) -> Iterator[str]:
         connection.close()
 
 
-<<<<<<< HEAD
-def _wrong_types(db: Database) -> Iterator[str]:
-    """SQLite takes a text for a number without a word; dapo writes none."""
-    with db.connect() as session:
-        for table in Base.metadata.sorted_tables:
-            for column in table.c:
-                kinds = (*_KINDS[column.type.python_type], *(["null"] if column.nullable else []))
-                query = select(func.count()).select_from(table).where(func.typeof(column).not_in(kinds))
-                if count := session.scalar(query):
-                    yield f"{count} values of {table.name}.{column.name} are no {column.type.python_type.__name__}"
-
-
 def _foreign(folder: Path) -> str | None:
     """What a link in a run's folder is called, which nothing there is opened through."""
     try:
@@ -109,8 +93,6 @@ def _foreign(folder: Path) -> str | None:
     return None
 
 
-=======
->>>>>>> interchange
 def _fault(folder: Path, place: str, sha256: str) -> str | None:
     """What is wrong with the files of a checkpoint, if anything is."""
     manifest = folder / place / "manifest.json"

@@ -59,12 +59,13 @@ def merge(db: Database, other: str) -> Outcome:
     db.patience = max(db.patience, PATIENCE)
     with _opened(other, db) as source:
         dead = dead_runs(source)
+        with source.connect() as theirs:
+            wrong_values.refuse(theirs, other)
         with db.merging(), source.connect() as theirs, db.transaction(shared=True) as session:
             merged = merge_sweeps(session, theirs)
         outcome.sweeps.extend(merged.added)
         outcome.conflicts.extend(merged.conflicts)
         with source.connect() as theirs:
-<<<<<<< HEAD
             ids = theirs.scalars(select(Run.id).order_by(Run.id)).all()
         for run_id in ids:
             with db.merging(), source.connect() as theirs:
@@ -73,37 +74,6 @@ def merge(db: Database, other: str) -> Outcome:
             merge_links(session, theirs)
             _merge_selections(session, theirs, outcome)
             _merge_exports(session, theirs, outcome)
-=======
-            wrong_values.refuse(theirs, other)
-            found = {row["id"]: dict(row) for row in theirs.execute(select(Run.__table__)).mappings()}
-            for run_id, run in found.items():
-                run["worker_id"] = None  # a worker of the other queue
-                if run["status"] == "running":
-                    run["status"] = "interrupted"
-                    if run_id not in dead:
-                        outcome.training.append(run_id)
-            with db.connect() as ours:
-                for run_id in sorted(set(found) - set(outcome.training)):
-                    _decide(ours, theirs, found[run_id], db, outcome)
-            placed: list[Path] = []
-            try:
-                with translated_files(f"the runs' files in {db.files}"):
-                    for run_id in (*outcome.added, *outcome.updated):
-                        placed += place(source.run_folder(run_id), db.run_folder(run_id))
-                with db.transaction(durable=True, shared=True) as session:  # `merging` keeps others out
-                    merged = merge_sweeps(session, theirs)
-                    outcome.sweeps.extend(merged.added)
-                    outcome.conflicts.extend(merged.conflicts)
-                    for run_id in (*outcome.added, *outcome.updated):
-                        _write_run(session, theirs, found[run_id], db.run_folder(run_id), new=run_id in outcome.added)
-                    merge_links(session, theirs)
-                    _merge_selections(session, theirs, outcome)
-                    _merge_exports(session, theirs, outcome)
-            except BaseException:
-                for folder in placed:
-                    shutil.rmtree(folder, ignore_errors=True)
-                raise
->>>>>>> interchange
     forget_replaced(db, outcome.updated)
     return outcome
 

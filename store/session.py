@@ -13,11 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from shlex import quote
 from types import TracebackType
-<<<<<<< HEAD
-from typing import Any
-=======
-from typing import ClassVar
->>>>>>> interchange
+from typing import Any, ClassVar
 
 from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine, event
 from sqlalchemy.exc import NoSuchModuleError
@@ -40,16 +36,12 @@ class Database:
 
     Attributes: `location` as shown to users (without a password), `url`, `path` (None for a server), `files` (the
     folder with the runs' files), `upgraded` ((old revision, new revision, backup or None) if opening upgraded it),
-<<<<<<< HEAD
     `patience` (seconds for which a transaction waits for a server that can't be reached or a file that is locked; set
     it while a run trains), `hurried` (whether the process is to stop, so that nothing waits long), `rescuer` (called
     with what happened when the file is no longer where it was, which is an error without one), `rescued` (None, or the
     line that says what happened and where the rows are now).
-=======
-    `patience` (seconds for which a transaction waits for a server that can't be reached; set it while a run trains).
-    `opened` are the locations that this process has read from or written to, the latest last, for who
-    has to explain an error.
->>>>>>> interchange
+    `opened` are the locations that this process has read from or written to, the latest last, for who has to explain an
+    error.
     """
 
     opened: ClassVar[dict[str, None]] = {}

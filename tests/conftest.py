@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])  # `dapo`
 os.environ["CUDA_VISIBLE_DEVICES"] = ""  # before PyTorch looks: what the tests expect is what a CPU computes
 import torch
 

@@ -27,7 +27,9 @@ def print_closing(location: str, run_ids: Sequence[str], as_json: bool) -> None:
     again = "" if location == database_location(None) or "://" in location else f" --db {shlex.quote(location)}"
     console.info("final return: mean ± standard deviation over the evaluation's episodes, played with mean actions")
     first = names[run_ids[0]]
-    console.info(f"next: dapo show {first}{again}   dapo compare{again}   dapo table --rows algo --cols env{again}")
+    console.info("next:")
+    for command in (f"show {first}", "compare", "table --rows algo --cols env"):
+        console.info(f"  dapo {command}{again}")
 
 
 def _object(run: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:

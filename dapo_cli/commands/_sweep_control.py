@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
 import time
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -61,7 +61,9 @@ def pause(name: Name, db: Db = None) -> None:
 
     with _writing(db) as database:
         before = sweeps.set_state(database, name, "paused")
-    console.info(f"sweep {name} is paused{' already' if before == 'paused' else ''}: dapo sweep resume goes on")
+    console.info(
+        f"sweep {name} is paused{' already' if before == 'paused' else ''}: dapo sweep resume {quote(name)} goes on"
+    )
 
 
 def resume(name: Name, db: Db = None) -> None:
@@ -71,7 +73,7 @@ def resume(name: Name, db: Db = None) -> None:
 
     with _writing(db) as database:
         if sweeps.get(database, name)["state"] == "cancelled":
-            raise BadInput(f"sweep {name} is cancelled: queue its runs again with: dapo sweep retry {name}")
+            raise BadInput(f"sweep {name} is cancelled: queue its runs again with: dapo sweep retry {quote(name)}")
         sweeps.set_state(database, name, "active")
         _say_who_works(database, name)
 
@@ -92,7 +94,7 @@ def cancel(name: Name, db: Db = None) -> None:
 
     with _writing(db) as database:
         sweeps.set_state(database, name, "cancelled")
-    console.info(f"sweep {name} is cancelled; its results stay, and dapo sweep retry takes it up again")
+    console.info(f"sweep {name} is cancelled; its results stay, and dapo sweep retry {quote(name)} takes it up again")
 
 
 def rename(
@@ -105,7 +107,7 @@ def rename(
     from store import sweeps
 
     if not new.strip():
-        raise BadInput(f"a sweep has a name: dapo sweep rename {shlex.quote(old)} main")
+        raise BadInput(f"a sweep has a name: dapo sweep rename {quote(old)} main")
     with _writing(db) as database:
         if "search" in sweeps.get(database, old)["definition"]:
             raise BadInput(f"sweep {old} is a search, which goes on by its name: it keeps it")
@@ -155,13 +157,13 @@ def _say_who_works(database: Database, name: str) -> None:
     from store import sweeps, workers
 
     if sweeps.get(database, name)["state"] == "paused":
-        console.info(f"sweep {name} is paused: dapo sweep resume {name} lets it go on")
+        console.info(f"sweep {name} is paused: dapo sweep resume {quote(name)} lets it go on")
         return
     serving = [w for w in workers.listing(database) if w["alive"] and w["sweep"] in (None, name)]
     if serving:
         console.info(f"{len(serving)} {'worker is' if len(serving) == 1 else 'workers are'} on it")
     else:
-        console.info(f"train what waits with: dapo worker --sweep {name}")
+        console.info(f"train what waits with: dapo worker --sweep {quote(name)}")
 
 
 def _watch(database: Database, name: str | None) -> None:

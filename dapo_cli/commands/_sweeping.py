@@ -89,7 +89,9 @@ def say_result(location: str, name: str, as_json: bool, ended: Counter[str] | No
         console.info(f"sweep {name}: {_runs(len(members))}, {said}")
         if states["failed"]:
             console.info(f"again: dapo sweep retry {shlex.quote(name)}{place}")
-        console.info(f"next: dapo compare {choice}   dapo plot {choice}   dapo report {choice}")
+        console.info("next:")
+        for command in ("compare", "plot", "report"):
+            console.info(f"  dapo {command} {choice}")
     return not states["failed"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -57,7 +58,7 @@ def freeze(
         console.print_json({"name": name, "runs": [run["id"] for run in chosen.runs]})
     else:
         count = len(chosen.runs)
-        console.info(f"'{name}' pins {count} {'run' if count == 1 else 'runs'}: use it as --selection {name}")
+        console.info(f"'{name}' pins {count} {'run' if count == 1 else 'runs'}: use it as --selection {quote(name)}")
     for note in chosen.notes():
         console.info(note)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -85,7 +86,9 @@ def reproduce(
     plan, queued = planning.enqueue(location, protocol.definition)
     _sweeping.say_queued(plan, queued)
     if enqueue:
-        console.info(f"then: dapo worker --sweep {protocol.definition.name}, and this command again for the tables")
+        console.info(
+            f"then: dapo worker --sweep {quote(protocol.definition.name)}, and this command again for the tables"
+        )
         return
     whole = _sweeping.work_off(location, plan, jobs or _sweeping.cores(), as_json)
     if not _show(protocol, folder, location) or not whole:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -129,7 +130,9 @@ def _record(location: str, made: Export, out: Path) -> None:
         with Database.write(location) as database:
             exports.record(database, sheet.export, sheet.command, made.definition)
     except StoreError as error:
-        console.info(f"{error}; the key {sheet.export} is known by the file only: dapo why {sheet.export} {out}")
+        console.info(
+            f"{error}; the key {sheet.export} is known by the file only: dapo why {sheet.export} {quote(str(out))}"
+        )
 
 
 def asked(values: dict[str, Any]) -> tuple[Request, Style]:

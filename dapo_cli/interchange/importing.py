@@ -96,7 +96,7 @@ def _complete(log: Log, given: Given) -> None:
         if wanted and told and wanted != told:
             log.remarks.append(f"the files say {name} {told}; recorded as {wanted}")
         if not wanted and not told:
-            raise BadInput(f"{log.path} does not tell the {_WORDS[name]}: add --{name} {_WORDS[name].upper()[:4]}")
+            raise BadInput(f"{log.path} does not tell the {_WORDS[name]}: add --{name} {name.upper()}")
         setattr(log, name, wanted or told)
     if given.seed is not None:
         if log.seed not in (None, given.seed):

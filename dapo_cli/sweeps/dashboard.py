@@ -149,4 +149,5 @@ def picture_of(pictures: list[status.Picture]) -> RenderableType:
             parts.append(Text(f"… and {len(rows) - _MOST_GROUPS} more groups", style="dim"))
         for worker in picture.workers:
             parts.append(Text(console.visible(status.worker_line(worker)), style="dim"))
-    return Group(*parts) if parts else Text("the queue is empty")
+    # The cursor stays on a line of its own, where the terminal's ^C neither wraps nor moves the picture.
+    return Group(*(parts or [Text("the queue is empty")]), Text())

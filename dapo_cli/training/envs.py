@@ -7,6 +7,7 @@ import importlib
 import math
 import os
 import re
+import shlex
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -236,7 +237,9 @@ def require_permission(env_id: str, modules: Sequence[str]) -> None:
     """Raises BadInput if making this environment would import a module that is not among those the user allows."""
     module = env_id.rpartition(":")[0]
     if module and module not in modules:  # a database must not make us run code
-        raise BadInput(f"this run's environment is in the module '{module}': if you trust it, add --import {module}")
+        raise BadInput(
+            f"this run's environment is in the module '{module}': if you trust it, add --import {shlex.quote(module)}"
+        )
 
 
 def import_module(name: str) -> None:

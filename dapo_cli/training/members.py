@@ -115,7 +115,7 @@ def train(
     db.hurried = lambda: stop.requested is not None
     names = runs.shorten(db)
     again = _resume_command(db, names[members[0].run_id])
-    screen, shown = display(_title(members, names))
+    screen, shown = display(_title(members, names), members[0].trainee.execution.compiled)
     going = {member.loop(stop): member for member in members}
     failures: list[RunFailed] = []
 

@@ -78,8 +78,8 @@ def test_every_path_is_a_run_and_its_seed_may_be_in_its_name(dapo, write, refuse
 
 def test_what_no_file_tells_must_be_given(refused, write, tmp_path):
     log = write("log.csv", BARE)
-    assert "does not tell the algorithm: add --algo" in refused("import", log)
-    assert "does not tell the environment: add --env" in refused("import", log, "--algo", "x")
+    assert "does not tell the algorithm: add --algo ALGO" in refused("import", log)
+    assert refused("import", log, "--algo", "x").endswith("does not tell the environment: add --env ENV")
     assert "does not tell the seed: add --seed N" in refused("import", log, "--algo", "x", "--env", "E")
     assert "goes on to step 200" in refused("import", log, "--algo", "x", "--env", "E", "--seed", "0", "--steps", "100")
     assert "--set gamma" in refused("import", log, "--algo", "x", "--env", "E", "--seed", "0", "--set", "gamma={a=1}")
