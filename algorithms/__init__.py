@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from algorithms._types import Algorithm, OnPolicyAlgorithm
 
 ENTRY_POINT_GROUP = "dapo.algorithms"
+KINDS = ("continuous", "finite")
+"""Of actions."""
 
 
 @cache
@@ -46,6 +48,11 @@ def on_policy(algorithm: object) -> bool:
     from algorithms._hyperparameters import OnPolicyHyperparameters
 
     return issubclass(getattr(algorithm, "Config", object), OnPolicyHyperparameters)
+
+
+def actions_of(algorithm: object) -> frozenset[str]:
+    """The kinds of actions that it handles, of KINDS: what it declares as ACTIONS, else both."""
+    return frozenset(getattr(algorithm, "ACTIONS", KINDS))
 
 
 def learner_of(algorithm: object) -> type[Learner]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -13,7 +14,7 @@ from algorithms._compiling import Step
 from algorithms._diagnostics import q_overestimation
 from algorithms._learner import DIAGNOSE, Learner, overwrite, seed_of
 from algorithms._replay import Replay
-from algorithms._types import Batch, Metrics, Policy
+from algorithms._types import Batch, Exploring, Metrics, Policy
 
 DIAGNOSED_STATES, DIAGNOSED_ACTIONS = 64, 32
 
@@ -41,17 +42,36 @@ class OffPolicyLearner(Learner):
         # The phase of each gradient step of one policy iteration, in order.
         self._iteration = [phase for phase, count in algorithm.schedule(config) for _ in range(count)]
         self.steps: dict[tuple[bool, str | None], Step] = {}
+        self._explore = getattr(algorithm, "explore", None)
+        self._memory = np.zeros(self.model.spaces.action)  # of its exploration
 
     def _storage(self) -> Replay:
         widths = Batch.widths(self.model.spaces)
         return Replay(self.config.buffer_size, widths, self.config.batch_size, self.device)
 
     def act(self, observation: NDArray[Any]) -> NDArray[Any]:
-        """An exploring action (A,): uniform before the first update, then drawn from the policy."""
+        """An exploring action (A,): uniform before the first update, then drawn or as `explore` says."""
+        policy: Policy = self.model.policy
         if not self.updating and not self.actor_updates:
-            policy: Policy = self.model.policy
             return policy.explore(self.act_generator)
-        return self.policy_action(observation, self.act_generator)
+        drawn = self.policy_action(observation, self.act_generator)
+        if self._explore is None:
+            return drawn
+        generator, spaces = self.act_generator, self.model.spaces
+        seen = Exploring(
+            best=self.policy_action(observation),
+            drawn=drawn,
+            random=policy.explore(generator),
+            normal=generator.standard_normal(spaces.action),
+            uniform=generator.random(),
+            memory=self._memory.copy(),
+            step=self.replay.total,
+        )
+        played, memory = self._explore(seen, self.config)
+        action, self._memory = np.array(played, np.float32), np.array(memory, np.float64)
+        if not action.shape == self._memory.shape == (spaces.action,):
+            raise ValueError(f"explore must return an action and a memory of shape ({spaces.action},) each")
+        return action if spaces.choices else np.clip(action, -1, 1)
 
     def add(
         self,
@@ -60,9 +80,11 @@ class OffPolicyLearner(Learner):
         reward: float,
         next_observation: NDArray[Any],
         terminated: bool,
-        truncated: bool,  # noqa: ARG002  (truncation bootstraps)
+        truncated: bool,
     ) -> None:
-        """Appends one transition to the replay."""
+        """Appends one transition to the replay; truncation bootstraps."""
+        if terminated or truncated:
+            self._memory = np.zeros_like(self._memory)
         self.replay.add(observation, action, reward, next_observation, not terminated)
 
     @property
@@ -196,9 +218,12 @@ class OffPolicyLearner(Learner):
 
     def counters(self) -> dict[str, Any]:
         """Plain numbers, fit for JSON."""
-        return super().counters() | {"diagnosed": self._diagnosed}
+        memory = {"memory": self._memory.tolist()} if self._explore else {}
+        return super().counters() | {"diagnosed": self._diagnosed} | memory
 
     def restore(self, tensors: dict[str, Tensor], counters: dict[str, Any]) -> None:
         """Puts back what `tensors` and `counters` gave."""
         super().restore(tensors, counters)
         self._diagnosed = counters["diagnosed"]
+        if self._explore:
+            self._memory = np.array(counters["memory"])

@@ -7,7 +7,7 @@ A leading seed axis may be added by `torch.func.vmap`; no function of this folde
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
@@ -32,6 +32,11 @@ class Spaces(NamedTuple):
     observation: int
     action: int
     choices: int = 0
+
+    @property
+    def kind(self) -> str:
+        """Of the actions: "continuous" or "finite"."""
+        return "finite" if self.choices else "continuous"
 
 
 class Batch(NamedTuple):
@@ -102,6 +107,36 @@ class Algorithm(Protocol):
         """Diagnostics too costly for every update, measured now and then at the end of a policy iteration.
 
         `old_actor` is π^k, or the policy before the last update where none is frozen; s (B, S), noise (K, B, A).
+        """
+
+
+class Exploring(NamedTuple):
+    """What `Extras.explore` is given at one step: the policy's actions, and fresh random numbers.
+
+    Every array is (A,). The generator behind them is the run's, and checkpoints save it.
+    """
+
+    best: NDArray[np.float32]  # the policy's mean action, or its likeliest
+    drawn: NDArray[np.float32]  # an action drawn from the policy
+    random: NDArray[np.float32]  # a uniformly random action
+    normal: NDArray[np.float64]  # standard normal noise
+    uniform: float  # in [0, 1)
+    memory: NDArray[np.float64]  # what `explore` returned at the step before; zeros where an episode begins
+    step: int  # transitions stored so far
+
+
+class Extras(Protocol):
+    """What an algorithm's module may offer besides; each has a default."""
+
+    ACTIONS: ClassVar[Collection[str]]
+    """The kinds of actions that it handles, of "continuous" and "finite"; default: both."""
+
+    @staticmethod
+    def explore(seen: Exploring, config: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+        """The action (A,) to play in training once updates have begun, and the memory (A,) for the next step; pure.
+
+        Default: `seen.drawn`. Only for algorithms with replay; evaluations play `best` whatever this says. Continuous
+        actions are clipped to [-1, 1].
         """
 
 

@@ -23,7 +23,7 @@ import typer
 from typer.core import TyperGroup
 
 import dapo_cli
-from dapo_cli import console, streams
+from dapo_cli import console, namesakes, streams
 from dapo_cli.errors import BadInput, DapoError, Interrupted, did_you_mean
 
 COMMANDS = Path(__file__).parent / "commands"
@@ -224,23 +224,6 @@ def root(
         console.write(ctx.get_help())
 
 
-def check_packages() -> None:
-    """Raise BadInput where a user's own folder hides our packages `algorithms` or `store`."""
-    from importlib.util import find_spec
-
-    home = Path(__file__).resolve().parent.parent
-    for name in ("algorithms", "store"):
-        spec = find_spec(name)
-        folders = [Path(folder).resolve() for folder in spec.submodule_search_locations or ()] if spec else []
-        if home / name not in folders:
-            found = folders[0] if folders else spec.origin if spec else None
-            if found is None:
-                raise BadInput(f"dapo's own package '{name}' is missing: install dapo-cli again")
-            raise BadInput(
-                f"{found} hides dapo's own package '{name}': rename it, or start dapo with: python -P -m dapo_cli"
-            )
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line (default: sys.argv) and return the exit code; errors are one line on standard error."""
     gc.set_threshold(COLLECT_AFTER)
@@ -251,9 +234,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
-        check_packages()
-    except BadInput as error:
-        return _fail(str(error), error.exit_code)
+        namesakes.check()
+    except ImportError as error:
+        return _fail(str(error), BadInput.exit_code)
     return _run(argv)
 
 

@@ -6,7 +6,8 @@ Every value remembers its origin, and the database keeps it.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
@@ -65,11 +66,17 @@ class RunConfig:
         return algorithms.load(self.settings.algo)
 
     def resolved(self, spaces: Spaces) -> RunConfig:
-        """The same with the values that depend on the environment filled in."""
+        """The same with the values that depend on the environment filled in; BadInput for actions of another kind."""
+        algo, env = self.settings.algo, self.settings.env
+        if spaces.kind not in algorithms.actions_of(self.algorithm):
+            raise BadInput(
+                f"{algo} does not handle {spaces.kind} actions, which {env} has"
+                f"{' with bins' * bool(self.hyperparameters.bins)}: use --algo {' or '.join(_handling(spaces.kind))}"
+            )
         try:
             return replace(self, hyperparameters=self.hyperparameters.resolved(spaces))
         except ValueError as error:
-            raise BadInput(f"{self.settings.algo} on {self.settings.env}: {error}") from error
+            raise BadInput(f"{algo} on {env}: {error}") from error
 
     def rows(self) -> list[dict[str, Any]]:
         """One row a value for the table `hyperparameter`: name, value, origin, symbol."""
@@ -101,7 +108,23 @@ def load_algorithm(name: str) -> Algorithm | OnPolicyAlgorithm:
         raise BadInput(
             f"the algorithm '{name}' lacks {', '.join(missing)}: its package must offer all of docs/plugin.md"
         )
+    declared = getattr(algorithm, "ACTIONS", algorithms.KINDS)
+    if isinstance(declared, str) or not declared or not set(declared) <= set(algorithms.KINDS):
+        raise BadInput(
+            f"the algorithm '{name}' declares ACTIONS = {declared!r}: "
+            f"its package must give a set of {' or '.join(algorithms.KINDS)}, or both"
+        )
+    if kind is OnPolicyAlgorithm and hasattr(algorithm, "explore"):
+        raise BadInput(f"the algorithm '{name}' has an explore, which learning from rollouts has no use for: remove it")
     return algorithm
+
+
+def _handling(kind: str) -> Iterator[str]:
+    """The algorithms that handle actions of this kind; a plug-in that cannot be loaded is none."""
+    for name in algorithms.names():
+        with suppress(BadInput):
+            if kind in algorithms.actions_of(load_algorithm(name)):
+                yield name
 
 
 def resolve(

@@ -23,11 +23,14 @@ def algos(
     if name is None:
         import algorithms
 
-        rows = [(name, _summary(configuration.load_algorithm(name).__doc__)) for name in algorithms.names()]
+        known = {name: configuration.load_algorithm(name) for name in algorithms.names()}
         if as_json:
-            console.print_json([{"name": name, "summary": summary} for name, summary in rows])
+            console.print_json(
+                [{"name": n, "actions": _kinds(one), "summary": _summary(one.__doc__)} for n, one in known.items()]
+            )
         else:
-            console.print_table(("algorithm", "what it is"), rows, whole=("algorithm",))
+            rows = [(n, _actions(one), _summary(one.__doc__)) for n, one in known.items()]
+            console.print_table(("algorithm", "actions", "what it is"), rows, whole=("algorithm", "actions"))
         return
 
     from algorithms._hyperparameters import Hyperparameters, OnPolicyHyperparameters
@@ -46,15 +49,28 @@ def algos(
         for field_name, field in sorted(algorithm.Config.model_fields.items(), key=lambda item: item[0] in shared)
     ]
     if as_json:
-        console.print_json({"name": name, "summary": _summary(algorithm.__doc__), "hyperparameters": fields})
+        facts = {"name": name, "actions": _kinds(algorithm), "summary": _summary(algorithm.__doc__)}
+        console.print_json({**facts, "hyperparameters": fields})
         return
     console.write((algorithm.__doc__ or "").strip() + "\n")
+    console.write(f"actions: {', '.join(_kinds(algorithm))}\n")
     console.print_table(
         ("name", "symbol", "default", "range", "meaning"),
         [(f["name"], f["symbol"] or "", json.dumps(f["default"]).strip('"'), f["range"], f["meaning"]) for f in fields],
         whole=("name", "symbol", "default"),
         keys=("name",),
     )
+
+
+def _kinds(algorithm: object) -> list[str]:
+    import algorithms
+
+    return sorted(algorithms.actions_of(algorithm))
+
+
+def _actions(algorithm: object) -> str:
+    kinds = _kinds(algorithm)
+    return "both" if len(kinds) > 1 else kinds[0]
 
 
 def _summary(doc: str | None) -> str:

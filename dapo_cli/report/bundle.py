@@ -43,9 +43,9 @@ def write(
 ) -> None:
     """Write the folder `out`, which is new or empty, for the runs that `request` chooses, those it leaves out included.
 
-    `files`: with the checkpoints of the runs. No text names a folder; `redaction` takes more out.
-    Everything is made from the copy of the database in the folder, by what
-    the commands in its script do. Raises BadInput and StoreError, and leaves nothing behind then.
+    `files`: with the checkpoints of the runs. No text names a folder; `redaction` takes more out. Everything is made
+    from the copy of the database in the folder, by what the commands in its script do. Raises BadInput and StoreError,
+    and leaves nothing behind then.
     """
     from store import subset
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from variants import CONTINUOUS, variants
+from variants import CONTINUOUS, learns_from_replay, variants
 
+import algorithms
 from algorithms._learner import named_leaves
 from algorithms._off_policy import OffPolicyLearner as Learner
 from algorithms._types import Algorithm, Batch
@@ -180,6 +181,15 @@ def test_the_end_of_an_iteration_is_diagnosed(algorithm: Algorithm) -> None:
     iterate(blind, 2)
     assert changed(snapshot(made), snapshot(blind)) == set()
     assert made.take_metrics()["kl_old"] == blind.take_metrics()["kl_old"]  # that of the second, not of the third
+
+
+@pytest.mark.parametrize("kind", algorithms.KINDS)
+@pytest.mark.parametrize("name", algorithms.names())
+def test_what_an_algorithm_declares_is_what_it_is_tested_for(name: str, kind: str) -> None:
+    """All other tests of this file leave out what it does not handle."""
+    if kind not in algorithms.actions_of(algorithms.load(name)):
+        pytest.skip(f"{name} declares that it does not handle {kind} actions")
+    assert not learns_from_replay(name) or any(v.name == name and v.spaces.kind == kind for v in variants())
 
 
 def test_any_two_algorithms_differ_after_learning_starts() -> None:

@@ -12,12 +12,21 @@ from on_policy import EPOCHS, NAMES, B, T, changed, collect, learner, snapshot
 from torch import Tensor
 from variants import CONTINUOUS, FINITE
 
+import algorithms
 from algorithms._learner import named_leaves
 from algorithms._rollout import Minibatch
 from algorithms._types import Batch, Spaces
 
 
-@pytest.fixture(params=[(name, spaces) for name in NAMES for spaces in (CONTINUOUS, FINITE)], ids=str)
+@pytest.fixture(
+    params=[
+        (name, spaces)
+        for name in NAMES
+        for spaces in (CONTINUOUS, FINITE)
+        if spaces.kind in algorithms.actions_of(algorithms.load(name))
+    ],
+    ids=str,
+)
 def chosen(request: pytest.FixtureRequest) -> tuple[str, Spaces]:
     return request.param
 

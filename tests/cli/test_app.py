@@ -175,19 +175,6 @@ def test_standard_output_on_a_full_disk(tmp_path, unbuffered):
     assert (finished.returncode, finished.stderr) == (2, "dapo: the system refused: No space left on device\n")
 
 
-@pytest.mark.parametrize("name", ["store", "algorithms"])
-def test_a_users_folder_that_hides_ours(tmp_path, name):
-    (tmp_path / name).mkdir()
-    (tmp_path / name / "__init__.py").touch()
-    finished = python("-m", "dapo_cli", "runs", cwd=tmp_path)
-    assert (finished.returncode, finished.stdout) == (2, "")
-    assert finished.stderr == (
-        f"dapo: {tmp_path / name} hides dapo's own package '{name}': "
-        "rename it, or start dapo with: python -P -m dapo_cli\n"
-    )
-    assert "no results database" in dapo_process("runs", cwd=tmp_path).stderr
-
-
 def test_quiet_and_verbose_on_either_side_of_the_command(dapo, record_run):
     record_run()
     record_run()

@@ -8,6 +8,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dapo_cli import display
+from dapo_cli.analysis import wording
+from dapo_cli.analysis.rules import Finding
+from dapo_cli.commands.decide import interval_text
+from dapo_cli.report import drawing
 
 
 @pytest.mark.parametrize(
@@ -21,10 +25,32 @@ from dapo_cli import display
         (999_999, "999k"),
         (1_000_000, "1M"),
         (12_345_678, "12.3M"),
+        (-1500, "-1.5k"),
+        (round(-0.4), "0"),
     ],
 )
 def test_steps(steps, text):
     assert display.steps_text(steps) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (display.fixed_text(-0.04, 1), "0.0"),
+        (display.fixed_text(-0.0, 0, signed=True), "0"),
+        (display.fixed_text(0.4, 0, signed=True), "0"),
+        (display.fixed_text(12.3, 0, signed=True), "+12"),
+        (display.fixed_text(-12.3, 1), "-12.3"),
+        (display.general_text(-0.0, 6), "0"),
+        (display.general_text(-0.25, 6), "-0.25"),
+        (display.number_text(-0.0), "0.0000"),
+        (wording.fixed(-0.001, 2, signed=True), "0.00"),
+        (interval_text(Finding("confirmed", -0.004, -0.01, 0.0049, 0.95)), "0 % [-1, 0] 95 %"),
+        (drawing._tick(-0.0, 1.0), "0"),
+    ],
+)
+def test_zero_has_no_sign_anywhere(text, shown):
+    assert text == shown
 
 
 def test_progress_is_complete_only_at_the_end():

@@ -76,6 +76,12 @@ def test_where_fewer_runs_reach_the_line_is_weak_and_joined():
     assert full.split("L")[-1] == weak.split("L")[0]
 
 
+def test_both_axes_are_named():
+    svg = drawn(curve([1.0, 2.0])).panels[0].svg
+    assert ">environment steps</text>" in svg
+    assert ">evaluation return</text>" in svg
+
+
 def test_a_constant_curve_at_one_step_can_be_drawn():
     found = drawn(curve([0.0], steps=[0]))
     assert "nan" not in found.panels[0].svg
