@@ -126,7 +126,7 @@ class _Translator:
         if not is_text and not isinstance(column.type, Boolean):
             column = type_coerce(column, Float)  # servers would round a literal to the type of an integer column
         if node.operator == "=":
-            conditions = [func.coalesce(column.in_(values), false())]
+            conditions: list[Condition] = [func.coalesce(column.in_(values), false())]
             is_nan = final_is_nan() if node.field == FINAL else false()
             conditions += [is_nan] if nan else []
             conditions += [and_(column.is_(None), not_(is_nan))] if any(one.null for one in node.literals) else []
@@ -157,8 +157,9 @@ class _Translator:
             numbers = [literal.number for literal in literals if literal.number is not None]
             is_text = Hyperparameter.type.not_in(("int", "float"))
             texts = Hyperparameter.value.in_([_canonical(literal.text) for literal in literals])
-            is_nan = and_(not_(is_text), Hyperparameter.value == "NaN", any(literal.nan for literal in literals))
-            is_it = or_(hyperparameter_number().in_(numbers), and_(is_text, texts), is_nan)
+            is_it = or_(hyperparameter_number().in_(numbers), and_(is_text, texts))
+            if any(literal.nan for literal in literals):
+                is_it = or_(is_it, and_(not_(is_text), Hyperparameter.value == "NaN"))
             equal = _exists(Hyperparameter, named, is_it)
             absent = not_(_exists(Hyperparameter, named, Hyperparameter.type != "null"))
             return or_(equal, absent) if len(literals) < len(node.literals) else equal

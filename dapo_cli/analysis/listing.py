@@ -61,7 +61,7 @@ def _sort_expressions(database: Database, session: Session, key: str) -> list[Co
     if key == "final":
         return [final_return()]
     if key == AGE:
-        return [Run.created_at]
+        return [Run.__table__.columns["created_at"]]
     if key in Run.__table__.columns:
         return [Run.__table__.columns[key]]
     if session.scalar(select(Hyperparameter.run_id).where(Hyperparameter.name == key).limit(1)) is None:

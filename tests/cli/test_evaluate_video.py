@@ -105,7 +105,10 @@ def test_a_gif_keeps_the_speed_with_fewer_frames(dapo: Any, run_of: Any, tmp_pat
 
 @pytest.mark.parametrize(
     ("broken", "remedy"),
-    [("no EGL here", "libegl1"), ("pygame is not installed, run `pip install pygame`", "pip install pygame")],
+    [
+        ("no EGL here", "cannot draw here: install libegl1"),
+        ("pygame is not installed, run `pip install pygame`", "pip install pygame"),
+    ],
 )
 def test_what_cannot_be_drawn_is_one_line_and_leaves_no_film(
     refused: Any, run_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str, remedy: str
