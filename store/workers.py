@@ -36,6 +36,8 @@ class Registered:
         self._lock.acquire()
         still_its = (Run.worker_id == before) & Run.status.not_in(("completed", "diverged"))
         with self._db.transaction() as session:
+            for name in session.scalars(select(Worker.sweep).where(Worker.id == before)):
+                self._row["sweep"] = name  # it may have been renamed
             session.execute(insert(Worker).values(id=self.id, **self._row, started_at=now(), heartbeat_at=now()))
             if before is not None:
                 session.execute(update(Run).where(still_its).values(worker_id=self.id))

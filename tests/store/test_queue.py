@@ -57,6 +57,8 @@ def test_a_sweep_is_renamed_under_its_workers(database):
     assert queue.claim(database, registered.id, "old") == made.added[0]
     sweeps.rename(database, "old", "new")
     assert [worker["sweep"] for worker in workers.listing(database)] == ["new"]
+    workers.forget(database, registered.id)  # taken for dead
+    registered.renew()
     assert [queue.claim(database, registered.id, "old") for _ in range(2)] == [made.added[1], None]
     registered.end("done")
     with pytest.raises(StoreError, match="there is a sweep 'other' already: choose another name"):
