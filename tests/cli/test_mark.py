@@ -45,7 +45,7 @@ def test_what_changed_is_in_the_run_s_history(dapo, record_run):
         ("{run} --where algo=sac --tag x", "name runs or a filter with --where, not both"),
         ("{run} --tag=", "the tag '' in the command line is blank: write a word, such as paper"),
         ("{run} --untag=", "--untag: a tag is a word, such as --untag paper"),
-        ("{run} --tag a\x07b", "the tag 'a\\x07b' in the command line has control characters: write a word, such as paper"),  # noqa: E501
+        (
             "{run} --tag a\x07b",
             "the tag 'a\\x07b' in the command line has control characters: write a word, such as paper",
         ),
