@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 import algorithms
 from algorithms._hyperparameters import SharedHyperparameters
 from algorithms._types import Algorithm, OnPolicyAlgorithm, Spaces
-from dapo_cli import setting_files
+from dapo_cli import remarks, setting_files
 from dapo_cli.errors import BadInput, did_you_mean
 from dapo_cli.project_file import find_project_file, read_toml
 
@@ -159,6 +159,9 @@ def resolve(
     known = set(Settings.model_fields) | set(algorithm.Config.model_fields)
 
     preset = preset or top.get("preset")
+    if not isinstance(preset, str | None):
+        source = next(source for source, content in reversed(contents) if "preset" in content)
+        raise BadInput(f'preset = {preset!r} in {source}: a preset is named in quotes, such as preset = "paper"')
     layers: list[tuple[str, str, dict[str, Any]]] = []
     if preset:
         source = f"preset {preset}"
@@ -180,9 +183,12 @@ def resolve(
                 raise BadInput(f"unknown setting '{name}' for {algo} in {source}: {hint}")
             values[name], origins[name], sources[name] = value, origin, source
     values |= {"algo": algo, "env": env}
-    all_tags = tuple(dict.fromkeys([*strings(top.get("tags", []), "tags"), *tags]))
-    note = note if note is not None else top.get("note")
+    told = {name: source for source, content in contents for name in content}
+    all_tags = remarks.tags([*remarks.tags(top.get("tags", []), told.get("tags", "")), *remarks.tags(list(tags))])
+    note = remarks.note(top.get("note"), told.get("note", "")) if note is None else remarks.note(note)
     tuning = tuning if tuning is not None else top.get("tuning", False)
+    if not isinstance(tuning, bool):
+        raise BadInput(f"tuning = {tuning!r} in {told['tuning']} is not possible: tuning must be true or false")
     return build(values, origins, sources, all_tags, note, tuning)
 
 
@@ -234,7 +240,8 @@ def changed(config: RunConfig, values: Mapping[str, Any], tags: Iterable[str], n
     sources = dict.fromkeys(values, "the command line")
     settings = _validated(Settings, {**config.settings.model_dump(), **values}, sources)
     origins = {**config.origins, **dict.fromkeys(values, "command line")}
-    return replace(config, settings=settings, origins=origins, tags=tuple(dict.fromkeys(tags)), note=note)
+    tags, note = remarks.tags(list(tags)), remarks.note(note)
+    return replace(config, settings=settings, origins=origins, tags=tags, note=note)
 
 
 def identity(config: RunConfig) -> str:
@@ -298,13 +305,6 @@ def _assignment(text: str) -> tuple[str, Any]:
     except (ValueError, RecursionError):  # no TOML, or more digits or brackets than Python takes
         return name, value
     return name, parsed["value"] if len(parsed) == 1 else value
-
-
-def strings(value: Any, name: str) -> list[str]:
-    """The value of a name that must hold a list of strings. Raises BadInput."""
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise BadInput(f'{name} must be a list of strings, such as {name} = ["first"]')
-    return value
 
 
 def _validated(model: type[M], values: Mapping[str, Any], sources: Mapping[str, str]) -> M:

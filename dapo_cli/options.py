@@ -129,6 +129,8 @@ def choice(
     """The choice of runs that these options say."""
     from dapo_cli.analysis.selection import Choice
 
+    if any(not tag.strip() for tag in tags or ()):
+        raise BadInput("--tag: a tag is a word, such as --tag paper: leave the option out for runs with any")
     return Choice(where, tuple(dict.fromkeys(tags or ())), sweep, frozen, tuning, unfinished)
 
 

@@ -22,11 +22,11 @@ def find_project_file(start: Path) -> Path | None:
 def read_toml(path: Path) -> dict[str, Any]:
     """The contents of a TOML file; raises BadInput, with the line and column of a syntax error."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # editors on Windows write a byte-order mark
     except tomllib.TOMLDecodeError as error:
         raise BadInput(f"{path} is not valid TOML: {error}") from error
     except UnicodeDecodeError as error:
-        raise BadInput(f"{path} is not valid TOML: it must be UTF-8 text") from error
+        raise BadInput(f"{path} is not valid TOML: it must be UTF-8 text: save it as UTF-8") from error
     except (ValueError, RecursionError) as error:
         raise BadInput(f"{path}: more digits or brackets than can be read: shorten it") from error
     except OSError as error:

@@ -50,12 +50,12 @@ class Wrong(NamedTuple):
 
     column: str
     expected: str
-    count: int
+    total: int
     rows: list[tuple[str, Any]]
 
     def __str__(self) -> str:
         shown = ", ".join(f"{_shown(value)} ({row})" for row, value in self.rows)
-        more = f" and {self.count - len(self.rows)} more" if self.count > len(self.rows) else ""
+        more = f" and {self.total - len(self.rows)} more" if self.total > len(self.rows) else ""
         return f"{self.column} is {shown}{more}, where {self.expected} is expected"
 
 
@@ -112,8 +112,8 @@ def cause(error: Exception, locations: Iterable[str]) -> str | None:
 def refuse(session: Session, location: str) -> None:
     """Raise WrongValue if the database, which is at `location`, has a wrong value."""
     for wrong in find(session):
-        more = f" (and {wrong.count - 1} more)" if wrong.count > 1 else ""
-        shown = wrong._replace(rows=wrong.rows[:1], count=1)
+        more = f" (and {wrong.total - 1} more)" if wrong.total > 1 else ""
+        shown = wrong._replace(rows=wrong.rows[:1], total=1)
         remedy = f"correct it, or delete that run: dapo db check --db {quote(location)} lists all such values"
         raise WrongValue(f"results database {location}: {shown}{more}: {remedy}")
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dapo_cli import completion, console
+from dapo_cli import completion, console, remarks
 from dapo_cli.errors import BadInput
 from dapo_cli.options import Db, seed_number, whole_number
 
@@ -113,8 +113,8 @@ def import_(
         env=env,
         seed=seed,
         steps=steps,
-        note=note,
-        tags=tuple(tags or ()),
+        note=remarks.note(note),
+        tags=remarks.tags(tags or ()),
         settings=settings,
         command=command(),
         again=again,

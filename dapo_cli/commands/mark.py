@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dapo_cli import completion, console, options
+from dapo_cli import completion, console, options, remarks
 from dapo_cli.errors import BadInput, did_you_mean
 from dapo_cli.project_file import database_location
 
@@ -55,8 +55,10 @@ def mark(
     if not run_ids and not where:
         raise BadInput("which runs? Give their ids (see dapo runs), or --where FILTER")
     options.refuse_both(run_ids, where)
-    if any(not tag.strip() for tag in [*(tags or ()), *(untag or ())]):
-        raise BadInput("a tag is a word: --tag paper")
+    remarks.tags(tags or ())
+    remarks.note(note)
+    if any(not tag.strip() for tag in untag or ()):
+        raise BadInput("--untag: a tag is a word, such as --untag paper")
     if both := sorted({*(tags or ())} & {*(untag or ())}):
         raise BadInput(f"--tag and --untag name the same tag '{both[0]}': give one of the two")
     location = database_location(db)

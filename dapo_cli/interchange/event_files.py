@@ -64,7 +64,7 @@ def number(value: Any) -> float | None:
 
 def restarts(event: Event) -> bool:
     """Whether a process says with it that it begins, or goes on, at the event's step."""
-    return event.HasField("session_log") and event.session_log.status == event.session_log.START
+    return bool(event.HasField("session_log") and event.session_log.status == event.session_log.START)
 
 
 def text(value: Any) -> str | None:

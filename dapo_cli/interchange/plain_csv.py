@@ -43,7 +43,7 @@ def read(path: Path, file: Path, given: Mapping[str, str], kind: str | None, act
     for place, row in reading.table(file, reading.lines(file)):
         if not names:
             theirs = given.get("step", STEP) == STEP and STEP in row and "step" not in row
-            names = {name: name for name in COLUMNS} | (_THEIRS if theirs else {}) | given
+            names = {**dict(zip(COLUMNS, COLUMNS, strict=True)), **(_THEIRS if theirs else {}), **given}
             if theirs:
                 log.source = f"stable-baselines3 {PROGRESS}"
                 kind = kind or ("evaluation" if names["return"] == _THEIRS["return"] else None)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dapo_cli import config as configuration
+from dapo_cli import remarks
 from dapo_cli.config import RunConfig
 from dapo_cli.errors import BadInput, did_you_mean
 from dapo_cli.sweeps import conditions
@@ -39,10 +40,10 @@ def expand(definition: Definition) -> list[RunConfig]:
 
 def configurations(definition: Definition) -> list[RunConfig]:
     """The validated configurations before exclusion, with seed 0 and without what only an environment can tell."""
-    tags = tuple(dict.fromkeys(configuration.strings([tag for tag, _ in definition.all_of("tags")], "tags")))
-    note, tuning = definition.value("note"), definition.value("tuning", False)
-    if note is not None and not isinstance(note, str):
-        raise BadInput(f"note = {note!r} in {definition.source} is no text: put it in quotes")
+    told = {name: layer["source"] for layer in definition.layers for name in layer["content"]}
+    tags = remarks.tags([tag for entry, source in definition.all_of("tags") for tag in remarks.tags([entry], source)])
+    note = remarks.note(definition.value("note"), told.get("note", definition.source))
+    tuning = definition.value("tuning", False)
     return [draft.built(tags, note, tuning) for draft in drafts(definition)]
 
 

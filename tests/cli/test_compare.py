@@ -47,7 +47,9 @@ def test_nothing_to_compare(dapo, results, record_run):
     assert dapo("compare", "--tag", "first") == (0, "", "no completed run matches\n")
     assert dapo("power", "--base", "algo = sac") == (0, "", "no completed run matches\n")
     record_run(final=None)
-    assert dapo("compare").err.splitlines()[-1] == "1 run left out: 1 completed without an evaluation"
+    note, remedy = dapo("compare").err.splitlines()[-2:]
+    assert note == "1 run left out: 1 completed without an evaluation"
+    assert remedy == "take their training episodes with --measure final-train, or a metric with --measure last:NAME"
     assert [row["n"] for row in json.loads(dapo("compare", "--json").out)] == [0]
 
 

@@ -170,3 +170,12 @@ def test_where_no_run_has_an_evaluation_the_remedy_is_named_and_works(tmp_path, 
         assert f"take their training episodes with {remedy}, or a metric with" in capsys.readouterr().err, command
     for command in (("compare", "--measure", "final-train"), ("plot", "--y", "train-return", "--out", "p.svg")):
         assert main(command) == 0
+
+
+@pytest.mark.parametrize("options", [["--tag", ""], ["--tag", " "], ["--tag", "a\x1b[31m"], ["--note", "\x07"]])
+def test_words_that_are_none_are_refused(tmp_path, monkeypatch, capsys, options):
+    monkeypatch.chdir(tmp_path)
+    Path("monitor.csv").write_text(MONITOR)
+    assert main(["import", "monitor.csv", "--algo", "sac", "--seed", "0", *options]) == 2
+    assert "in the command line" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["monitor.csv"]

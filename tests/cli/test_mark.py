@@ -43,7 +43,12 @@ def test_what_changed_is_in_the_run_s_history(dapo, record_run):
         ("--tuning", "which runs? Give their ids (see dapo runs), or --where FILTER"),
         ("{run} --tag a --untag a", "--tag and --untag name the same tag 'a': give one of the two"),
         ("{run} --where algo=sac --tag x", "name runs or a filter with --where, not both"),
-        ("{run} --tag=", "a tag is a word: --tag paper"),
+        ("{run} --tag=", "the tag '' in the command line is blank: write a word, such as paper"),
+        ("{run} --untag=", "--untag: a tag is a word, such as --untag paper"),
+        (
+            "{run} --tag a\x07b",
+            "the tag 'a\\x07b' in the command line has control characters: write a word, such as paper",
+        ),
         ("--where algo=nothing --tuning", "no run matches --where: see what there is with dapo runs"),
         ("{run} zzz --tuning", "no run 'zzz' in runs.db: list them with: dapo runs --db runs.db"),
     ],
@@ -72,7 +77,7 @@ def test_dapo_toml_says_tuning_and_the_command_line_overrules_it(dapo, refused, 
     assert planned("--reporting") == "train"
     (tmp_path / "dapo.toml").write_text('tuning = "yes"\n')
     line = refused("train", "--algo", "sac", *SHORT, "--dry-run")
-    assert line == "tuning = 'yes' is not possible: tuning must be true or false"
+    assert line == f"tuning = 'yes' in {tmp_path / 'dapo.toml'} is not possible: tuning must be true or false"
 
 
 def test_a_tag_is_renamed_on_every_run_that_has_it(dapo, refused, record_run):

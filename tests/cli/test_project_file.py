@@ -79,3 +79,13 @@ def test_did_you_mean_shows_a_few():
     assert did_you_mean("x", ["sac", "mdpo"]) == "choose from mdpo, sac"
     assert did_you_mean("zz", [f"name{i}" for i in range(30)]).endswith(", …")
     assert did_you_mean("x", []) == "there is none to choose from"
+
+
+def test_a_byte_order_mark_is_read_over_and_another_encoding_refused(tmp_path):
+    file = tmp_path / "dapo.toml"
+    file.write_bytes(b'\xef\xbb\xbfdb = "x.db"\n')
+    assert read_toml(file) == {"db": "x.db"}
+    for encoding in ("utf-16", "utf-16-le", "utf-32"):
+        file.write_bytes('db = "x.db"\n'.encode(encoding))
+        with pytest.raises(BadInput, match=r"dapo\.toml is not valid TOML"):
+            read_toml(file)

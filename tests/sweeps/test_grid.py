@@ -147,7 +147,7 @@ def test_an_excluded_combination_may_be_impossible(expand: Expand) -> None:
         (HEAD + "tuning = 'yes'", "tuning must be true or false"),
         (HEAD + "tags = 'x'", r"tags in .*main.toml is no list"),
         (HEAD + "tags = [1]", "tags must be a list of strings"),
-        (HEAD + "note = 3", "note = 3 in .*main.toml is no text"),
+        (HEAD + "note = 3", "note = 3 in .*main.toml: a note is a text"),
         (HEAD + "preset = ['zoo']", r"preset = \['zoo'\] in .*main.toml: name one preset"),
         (HEAD + "preset = 'zo'", "unknown preset 'zo': did you mean 'zoo'"),
         (HEAD + "critic_learning_rate = ['same', 3e-4]", "the sweep has dapo-kl on Pendulum-v1.* twice: take one out"),
