@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import Text, select, union
+from sqlalchemy import Text, select
 
 from store.models import Base, Run, Worker
 from store.session import Database
@@ -99,9 +99,10 @@ class Redaction:
 
 def hosts(db: Database) -> set[str]:
     """The machines that a database names."""
-    query = union(select(Run.host), select(Worker.host))
     with db.connect() as session:
-        return {host for host in session.scalars(query) if host}
+        return {
+            host for column in (Run.host, Worker.host) for host in session.scalars(select(column).distinct()) if host
+        }
 
 
 def free_text(table: str) -> Collection[str]:
