@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from shlex import quote
 
 from sqlalchemy import select
@@ -29,14 +30,14 @@ def rescue(db: Database, run_id: str, loss: str) -> None:
         db.move(target)
     except StoreError as error:
         raise CannotWrite(f"{loss} while run {run_id} was training, and can't be copied: {error}") from error
+    merge = f"dapo merge {quote(str(target))} --db {quote(shown)}"
+    db.rescued = f"{loss} while run {run_id} was training: all rows are in {target}: bring them back with: {merge}"
     with db.connect() as session:
         ids = session.scalars(select(Run.id)).all()
-    with translated_files(f"the runs' files in {db.files}"):
-        for other in ids:
+    for other in ids:
+        with suppress(OSError, StoreError):  # what can't be brought along is not on record in the copy
             place(files / db.run_folder(other).name, db.run_folder(other))
     with db.transaction() as session:
         for checkpoint in session.scalars(select(Checkpoint)):
-            if not (db.run_folder(checkpoint.run_id) / checkpoint.path).is_dir():  # its files are gone, too
+            if not (db.run_folder(checkpoint.run_id) / checkpoint.path).is_dir():
                 session.delete(checkpoint)
-    merge = f"dapo merge {quote(str(target))} --db {quote(shown)}"
-    db.rescued = f"{loss} while run {run_id} was training: all rows are in {target}: bring them back with: {merge}"

@@ -113,7 +113,7 @@ def finish(db: Database, worker_id: str, ended: Child) -> tuple[str, str]:
             why = ended.stopping or "stopped by a signal"
             return queue.release(db, ended.run_id, worker_id, why) or "gone", why
         if code in (child.STORE_TROUBLE, child.BUSY):
-            why = last_line(ended) or "the database failed"
+            why = last_line(ended)[:LONGEST_REASON] or "the database failed"
             return queue.release(db, ended.run_id, worker_id, why) or "gone", why
     reason = _reason(ended, run)
     refused = code == child.REFUSED and run["status"] == "queued"
@@ -132,7 +132,7 @@ def _reason(ended: Child, run: Mapping[str, Any]) -> str:
     if code < 0:
         with suppress(ValueError):
             return f"killed by {signal.Signals(-code).name}"
-    return last_line(ended) or f"its process ended with exit code {code}"
+    return last_line(ended)[:LONGEST_REASON] or f"its process ended with exit code {code}"
 
 
 def last_line(ended: Child) -> str:
@@ -141,4 +141,4 @@ def last_line(ended: Child) -> str:
     ended.errors.seek(max(0, size - _TAIL))
     lines = ended.errors.read().decode("utf-8", "replace").split("\n")
     last = next((line.strip() for line in reversed(lines) if line.strip()), "")
-    return last.removeprefix("dapo: ")[:LONGEST_REASON]
+    return last.removeprefix("dapo: ")

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.slow
 def waiting(tmp_path: Path) -> str:
     """A database in which one run waits: where it is."""
     location = str(tmp_path / "runs.db")
-    wanted = config.resolve({**OPTIONS, "steps": 3000}, TINY, directory=tmp_path)
+    wanted = config.resolve({**OPTIONS, "steps": 1500}, TINY, directory=tmp_path)
     settings = wanted.settings
     columns = {"algo": settings.algo, "env": settings.env, "seed": settings.seed, "steps": settings.steps}
     with Database.write(location) as db:

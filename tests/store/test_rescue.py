@@ -69,6 +69,22 @@ def test_a_checkpoint_whose_files_vanished_too_is_not_on_record_in_the_copy(data
     assert runs.checkpoints(database, run_id) == []
 
 
+def test_files_that_cannot_be_brought_along_do_not_keep_the_run_from_stopping(database, make_run, monkeypatch):
+    run_id = make_run()
+    checkpoint(database, run_id)
+
+    def fail(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr("store.rescue.place", fail)
+    recorder = Recorder(database, run_id)
+    remove(database)
+    recorder.close("interrupted")
+    assert recorder.rescued
+    assert runs.checkpoints(database, run_id) == []
+    assert runs.get(database, run_id)["status"] == "interrupted"
+
+
 @pytest.mark.parametrize(("number", "name"), [(0, "runs.db"), (1, "runs.db-wal"), (2, "runs.db-shm")])
 def test_each_of_the_three_files_is_watched(database, number, name):
     path = _sqlite.names(database.path)[number]
