@@ -25,6 +25,8 @@ class CacheError(Exception):
 
 def prepare() -> None:
     """Give PyTorch's compiler a folder that only this user can write to, before it looks for one. CacheError."""
+    if _foretold(os.environ.get("TORCHINDUCTOR_CACHE_DIR", "")):
+        del os.environ["TORCHINDUCTOR_CACHE_DIR"]
     for name in _CHOSEN:
         if chosen := os.environ.get(name):
             _require_own(Path(chosen).absolute(), f"{name}={chosen}", f"name another with {name}")
@@ -58,6 +60,11 @@ def own(name: str) -> Path:
     place = _temporary() / name
     place.mkdir(mode=0o700, exist_ok=True)
     return place
+
+
+def _foretold(place: str) -> bool:
+    """Whether it is PyTorch's own choice, which it writes into the variable when it is loaded before us."""
+    return Path(place).name.startswith("torchinductor_") and str(Path(place).parent) == tempfile.gettempdir()
 
 
 def _home() -> Path | None:

@@ -2,7 +2,8 @@
 
 A graph is kept in the user's cache under a digest of everything that it was made from. The files are torch's own
 (`torch.compiler.load_compiled_function`), which unpickles them, as its compiler does with its cache in the same place:
-the folder belongs to the user alone, which is checked, and nothing from a database or a checkpoint is ever loaded this way.
+the folder belongs to the user alone, which is checked, and nothing from a database or a checkpoint is ever loaded this
+way.
 """
 
 from __future__ import annotations
