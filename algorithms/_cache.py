@@ -11,11 +11,13 @@ import shutil
 import stat
 import sys
 import tempfile
+import time
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
 WITHOUT = "or do without the compiler: --compile off"
+BEING_WRITTEN = 600.0  # seconds in which another process may still be writing a library
 _CHOSEN = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")  # the user's own choice, where set
 
 
@@ -31,6 +33,7 @@ def prepare() -> None:
         if chosen := os.environ.get(name):
             _require_own(Path(chosen).absolute(), f"{name}={chosen}", f"name another with {name}")
     place = os.environ.get("TORCHINDUCTOR_CACHE_DIR") or str(own("torch"))
+    _drop_cut_off(Path(place))
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = place
     # Precompiled headers are kept in the temporary directory, whatever that variable says.
     from torch._inductor.runtime import cache_dir_utils, runtime_utils
@@ -60,6 +63,21 @@ def own(name: str) -> Path:
     place = _temporary() / name
     place.mkdir(mode=0o700, exist_ok=True)
     return place
+
+
+def _drop_cut_off(place: Path) -> None:
+    """Delete libraries that are shorter than their headers say: to load one kills the process. They are made anew."""
+    for library in place.glob("*/*.so"):
+        with suppress(OSError):
+            status = library.stat()
+            if time.time() - status.st_mtime < BEING_WRITTEN:
+                continue
+            with library.open("rb") as file:
+                header = file.read(64)
+            start, (size, count) = header[40:48], (header[58:60], header[60:62])  # of the table at the end of the file
+            end = int.from_bytes(start, "little") + int.from_bytes(size, "little") * int.from_bytes(count, "little")
+            if len(header) < 64 or status.st_size < end:
+                library.unlink()
 
 
 def _foretold(place: str) -> bool:

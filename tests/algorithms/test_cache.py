@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+import torch
 
 from algorithms import _cache
 from algorithms._cache import CacheError, own, prepare
@@ -100,3 +101,16 @@ def test_the_temporary_one() -> None:
     assert _cache._temporary() == first
     _cache._temporary.cache_clear()
     assert _cache._temporary() != first
+
+
+def test_libraries_that_were_cut_off(caches: Path) -> None:
+    """A full disk or a lost machine leaves such, and to load one kills the process."""
+    libraries = Path(torch.__file__).parent.glob("lib/*.so")
+    library = min(libraries, key=lambda file: file.stat().st_size).read_bytes()
+    folder = own("torch") / "ab"
+    folder.mkdir()
+    for name, content in {"whole": library, "cut": library[:-1], "tiny": library[:10], "new": library[:-1]}.items():
+        (folder / f"{name}.so").write_bytes(content)
+        os.utime(folder / f"{name}.so", None if name == "new" else (0, 0))
+    prepare()
+    assert sorted(path.stem for path in folder.iterdir()) == ["new", "whole"]
