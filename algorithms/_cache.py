@@ -15,6 +15,7 @@ import time
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 WITHOUT = "or do without the compiler: --compile off"
 BEING_WRITTEN = 600.0  # seconds in which another process may still be writing a library
@@ -38,11 +39,13 @@ def prepare() -> None:
     # Precompiled headers are kept in the temporary directory, whatever that variable says.
     from torch._inductor.runtime import cache_dir_utils, runtime_utils
 
-    for module in (cache_dir_utils, runtime_utils):
+    modules: tuple[Any, ...] = (cache_dir_utils, runtime_utils)
+    for module in modules:
         module.default_cache_dir = lambda: place
-    if codecache := sys.modules.get("torch._inductor.codecache"):
-        codecache._HEADER_DIR = f"{place}/precompiled_headers"  # type: ignore[attr-defined]
-        codecache._HEADER_LOCK_DIR = f"{place}/precompiled_headers/locks"  # type: ignore[attr-defined]
+    codecache: Any = sys.modules.get("torch._inductor.codecache")
+    if codecache is not None:
+        codecache._HEADER_DIR = f"{place}/precompiled_headers"
+        codecache._HEADER_LOCK_DIR = f"{place}/precompiled_headers/locks"
 
 
 def own(name: str) -> Path:
@@ -117,5 +120,10 @@ def _temporary() -> Path:
             f"no folder to keep compiled code in ({error.strerror}): name one with XDG_CACHE_HOME, {WITHOUT}"
         ) from error
     process = os.getpid()
-    atexit.register(lambda: os.getpid() == process and shutil.rmtree(place, ignore_errors=True))
+
+    def remove() -> None:
+        if os.getpid() == process:  # and no child that was forked
+            shutil.rmtree(place, ignore_errors=True)
+
+    atexit.register(remove)
     return place

@@ -69,8 +69,9 @@ def _load_or_compile(step: Any, arguments: tuple[Any, ...], options: dict[str, A
 
 
 def _compiled(step: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    compiled: Any = torch.compile(step, fullgraph=True, dynamic=False, options=options)
     try:
-        return torch.compile(step, fullgraph=True, dynamic=False, options=options).aot_compile((arguments, {}))  # type: ignore[attr-defined]
+        return compiled.aot_compile((arguments, {}))
     except Exception as error:
         cause = f"{type(error).__name__}: {' '.join(str(error).split())}"[:LONGEST_CAUSE]
         cache = os.environ.get("TORCHINDUCTOR_CACHE_DIR")
