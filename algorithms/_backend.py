@@ -61,9 +61,9 @@ def _compiles(compiler: str) -> bool:
 
 
 def bfloat16_available(device: torch.device) -> bool:
-    """Whether the device has instructions for products of bfloat16; without, they are many times slower than float32's."""
+    """Whether the device has instructions for bfloat16; without, its products are many times slower than float32's."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     with suppress(OSError):
         for line in CPU_INFO.read_text().splitlines():
             if line.startswith(("flags", "Features")):

@@ -11,11 +11,14 @@ import shutil
 import stat
 import sys
 import tempfile
+import time
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 WITHOUT = "or do without the compiler: --compile off"
+BEING_WRITTEN = 600.0  # seconds in which another process may still be writing a library
 _CHOSEN = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")  # the user's own choice, where set
 
 
@@ -25,19 +28,24 @@ class CacheError(Exception):
 
 def prepare() -> None:
     """Give PyTorch's compiler a folder that only this user can write to, before it looks for one. CacheError."""
+    if _foretold(os.environ.get("TORCHINDUCTOR_CACHE_DIR", "")):
+        del os.environ["TORCHINDUCTOR_CACHE_DIR"]
     for name in _CHOSEN:
         if chosen := os.environ.get(name):
             _require_own(Path(chosen).absolute(), f"{name}={chosen}", f"name another with {name}")
     place = os.environ.get("TORCHINDUCTOR_CACHE_DIR") or str(own("torch"))
+    _drop_cut_off(Path(place))
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = place
     # Precompiled headers are kept in the temporary directory, whatever that variable says.
     from torch._inductor.runtime import cache_dir_utils, runtime_utils
 
-    for module in (cache_dir_utils, runtime_utils):
+    modules: tuple[Any, ...] = (cache_dir_utils, runtime_utils)
+    for module in modules:
         module.default_cache_dir = lambda: place
-    if codecache := sys.modules.get("torch._inductor.codecache"):
-        codecache._HEADER_DIR = f"{place}/precompiled_headers"  # type: ignore[attr-defined]
-        codecache._HEADER_LOCK_DIR = f"{place}/precompiled_headers/locks"  # type: ignore[attr-defined]
+    codecache: Any = sys.modules.get("torch._inductor.codecache")
+    if codecache is not None:
+        codecache._HEADER_DIR = f"{place}/precompiled_headers"
+        codecache._HEADER_LOCK_DIR = f"{place}/precompiled_headers/locks"
 
 
 def own(name: str) -> Path:
@@ -58,6 +66,26 @@ def own(name: str) -> Path:
     place = _temporary() / name
     place.mkdir(mode=0o700, exist_ok=True)
     return place
+
+
+def _drop_cut_off(place: Path) -> None:
+    """Delete libraries that are shorter than their headers say: to load one kills the process. They are made anew."""
+    for library in place.glob("*/*.so"):
+        with suppress(OSError):
+            status = library.stat()
+            if time.time() - status.st_mtime < BEING_WRITTEN:
+                continue
+            with library.open("rb") as file:
+                header = file.read(64)
+            start, (size, count) = header[40:48], (header[58:60], header[60:62])  # of the table at the end of the file
+            end = int.from_bytes(start, "little") + int.from_bytes(size, "little") * int.from_bytes(count, "little")
+            if len(header) < 64 or status.st_size < end:
+                library.unlink()
+
+
+def _foretold(place: str) -> bool:
+    """Whether it is PyTorch's own choice, which it writes into the variable when it is loaded before us."""
+    return Path(place).name.startswith("torchinductor_") and str(Path(place).parent) == tempfile.gettempdir()
 
 
 def _home() -> Path | None:
@@ -92,5 +120,10 @@ def _temporary() -> Path:
             f"no folder to keep compiled code in ({error.strerror}): name one with XDG_CACHE_HOME, {WITHOUT}"
         ) from error
     process = os.getpid()
-    atexit.register(lambda: os.getpid() == process and shutil.rmtree(place, ignore_errors=True))
+
+    def remove() -> None:
+        if os.getpid() == process:  # and no child that was forked
+            shutil.rmtree(place, ignore_errors=True)
+
+    atexit.register(remove)
     return place

@@ -2,7 +2,8 @@
 
 A graph is kept in the user's cache under a digest of everything that it was made from. The files are torch's own
 (`torch.compiler.load_compiled_function`), which unpickles them, as its compiler does with its cache in the same place:
-the folder belongs to the user alone, which is checked, and nothing from a database or a checkpoint is ever loaded this way.
+the folder belongs to the user alone, which is checked, and nothing from a database or a checkpoint is ever loaded this
+way.
 """
 
 from __future__ import annotations
@@ -68,8 +69,9 @@ def _load_or_compile(step: Any, arguments: tuple[Any, ...], options: dict[str, A
 
 
 def _compiled(step: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    compiled: Any = torch.compile(step, fullgraph=True, dynamic=False, options=options)
     try:
-        return torch.compile(step, fullgraph=True, dynamic=False, options=options).aot_compile((arguments, {}))  # type: ignore[attr-defined]
+        return compiled.aot_compile((arguments, {}))
     except Exception as error:
         cause = f"{type(error).__name__}: {' '.join(str(error).split())}"[:LONGEST_CAUSE]
         cache = os.environ.get("TORCHINDUCTOR_CACHE_DIR")

@@ -28,7 +28,7 @@ import torch
 from _report import cores, parser, publish, table
 from _rivals import NotInstalledError, cleanrl_script, python_of
 
-from algorithms._backend import precision_for
+from algorithms._backend import bfloat16_available, precision_for
 
 ENVIRONMENT, EPISODE = "HalfCheetah-v4", 1000  # its episodes all have this length
 STARTS, WARM, TIMED = 500, 1000, 1000  # steps: random ones, those before the clock runs, those it measures
@@ -157,7 +157,7 @@ def contenders(only: Sequence[str]) -> tuple[list[Contender], list[str]]:
     options = subprocess.run(
         [sys.executable, "-P", "-m", "dapo_cli", "train", "--help"], capture_output=True, text=True
     )
-    if "--precision" in options.stdout:
+    if "--precision" in options.stdout and bfloat16_available(torch.device("cpu")):
         found.append(
             Contender("dapo, bf16", lambda threads, folder: ours(threads, folder, ["--precision", "bf16"]), {})
         )

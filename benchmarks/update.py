@@ -27,7 +27,7 @@ from _report import cores, parser, publish, table
 from torch.utils.flop_counter import FlopCounterMode
 
 from algorithms import learner_of, load, names, on_policy
-from algorithms._backend import precision_for
+from algorithms._backend import bfloat16_available, precision_for
 from algorithms._types import Spaces
 
 SPACES = Spaces(17, 6)
@@ -120,8 +120,8 @@ def measured(threads: int, precision: str, seconds: float, algos: list[str]) -> 
     return found
 
 
-def report(threads: int, found: dict[str, dict[str, float]], half: dict[str, float]) -> str:
-    """A table of the algorithms with this many threads, and what half precision makes of SAC."""
+def report(threads: int, found: dict[str, dict[str, float]], half: dict[str, float] | None) -> str:
+    """A table of the algorithms with this many threads, and what half precision makes of SAC, where it was measured."""
     sac = found["sac"]
     overhead = sac["ms"] - sac["floor"]
     rows: list[tuple[Any, ...]] = []
@@ -132,10 +132,12 @@ def report(threads: int, found: dict[str, dict[str, float]], half: dict[str, flo
         rows.append((algo, numbers["mflop"], numbers["ms"], numbers["floor"], beside, allowed, goal))
     title = f"{threads} thread{'s' * (threads > 1)}"
     headers = (title, "MFLOP", "ms an update", "floor, ms", "of the floor", "of floor + SAC's overhead", "goal")
-    remark = (
-        f"SAC's overhead: {overhead:.2f} ms. With --precision bf16 SAC takes {half['ms']:.2f} ms (floor "
-        f"{half['floor']:.2f} ms): {sac['ms'] / half['ms']:.2f} times as fast (goal 1.5)."
-    )
+    remark = f"SAC's overhead: {overhead:.2f} ms."
+    if half:
+        remark += (
+            f" With --precision bf16 SAC takes {half['ms']:.2f} ms (floor "
+            f"{half['floor']:.2f} ms): {sac['ms'] / half['ms']:.2f} times as fast (goal 1.5)."
+        )
     return f"{table(headers, rows)}\n\n{remark}"
 
 
@@ -152,7 +154,8 @@ def main() -> None:
     parts = []
     for threads in [1] if options.quick or cores() < 2 else [1, 2]:
         found = measured(threads, "fp32", seconds, algos)
-        parts.append(report(threads, found, measured(threads, "bf16", seconds, ["sac"])["sac"]))
+        possible = bfloat16_available(torch.device("cpu"))
+        parts.append(report(threads, found, measured(threads, "bf16", seconds, ["sac"])["sac"] if possible else None))
     publish("update", "\n\n".join(parts), options)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -54,8 +55,8 @@ class Execution:
         remark = None
         if compiled and not compiler_available(torch.device(device)):
             if settings.compile == "on":
-                raise BadInput(f"compile on is not possible: {NO_COMPILER[device]}, or use --compile off")
-            compiled, remark = False, f"training uncompiled, which is slower: {NO_COMPILER[device]}"
+                raise BadInput(f"compile on is not possible: {_no_compiler(device)}, or use --compile off")
+            compiled, remark = False, f"training uncompiled, which is slower: {_no_compiler(device)}"
         return cls(device, settings.threads, compiled, precision_for(torch.device(device)), group_size), remark
 
     @classmethod
@@ -88,6 +89,11 @@ class Execution:
     def as_dict(self) -> dict[str, Any]:
         """Columns of `run`, and a part of a checkpoint's fingerprint."""
         return asdict(self)
+
+
+def _no_compiler(device: str) -> str:
+    chosen = os.environ.get("CXX") if device == "cpu" else None
+    return f"CXX={chosen} compiles nothing: let it name a C++ compiler, or unset it" if chosen else NO_COMPILER[device]
 
 
 def _device(run: Mapping[str, Any]) -> str:
