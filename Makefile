@@ -31,9 +31,12 @@ test: lint
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow -n 2
 
-# About half an hour of two free cores: hostile input by the thousand, kills, faults, 32 writers, certificates of resume.
+# Hours of two free cores: hostile input by the thousand, kills, 32 writers, a failure of each single operation on the
+# disk, power failures, long random sequences of commands, certificates of resume.
 torture: $(READY)
-	HOSTILE_EXAMPLES=10000 $(BIN)/python -m pytest -n 2 -m "slow or not slow" tests/hostile tests/faults
+	HOSTILE_EXAMPLES=10000 $(BIN)/python -m pytest -n 2 -m "slow or not slow" tests/hostile
+	FAULT_POSITIONS=1000000 MODEL_SEQUENCES=200 $(BIN)/python -m pytest -n 2 -m "slow or not slow" \
+		tests/faults tests/store/test_against_a_model.py tests/store/test_unacknowledged.py
 	$(BIN)/dapo selftest --resume --algo dapo-kl
 	$(BIN)/dapo selftest --resume --algo sac --compile on
 

@@ -18,6 +18,8 @@ from store.errors import CannotWrite, StoreError
 from store.liveness import dead_runs
 from store.session import Database
 
+_UNFINISHED = "unfinished"  # a file in the folder of a copy whose database has not got its name yet
+
 
 def info(location: str) -> dict[str, Any]:
     """A database, of any revision, in figures.
@@ -74,13 +76,15 @@ def upgrade(location: str) -> tuple[str, str, Path | None]:
 def backup(location: str, target: str | Path) -> Path:
     """Copy a database, and its runs' files beside the copy, while runs may be training; returns the copy's path.
 
-    Both get their names when they are whole; an existing target is refused. A checkpoint that its run replaced during
+    Both get their names when they are whole; an existing target is refused, but for the folder of a backup that died
+    before its database had its name. A checkpoint that its run replaced during
     the copy is left out.
     """
     target = Path(target).expanduser().absolute()
     folder = target.with_name(target.name + ".files")
+    died = not target.exists() and (folder / _UNFINISHED).is_file()
     for path in (target, folder):
-        if path.exists():
+        if path.exists() and not died:
             raise CannotWrite(f"{path} exists already: name another target")
     with Database(location, writable=False) as db:
         if db.path is None:
@@ -94,12 +98,18 @@ def backup(location: str, target: str | Path) -> Path:
                 _reading.copy(db.path, parts[0])
                 _copy_files(db.files.resolve(), parts[1])  # which may lie elsewhere, by a link
                 _drop_replaced_checkpoints(db, parts[0], parts[1])
+                (parts[1] / _UNFINISHED).touch()
                 flush_all(parts[1])
+                if died:
+                    shutil.rmtree(folder)
                 parts[1].rename(folder)
                 parts[0].rename(target)
-                flush_names(target.parent)
+                (folder / _UNFINISHED).unlink()
+                for place in (folder, target.parent):
+                    flush_names(place)
         finally:
-            parts[0].unlink(missing_ok=True)
+            with suppress(OSError):
+                parts[0].unlink(missing_ok=True)
             shutil.rmtree(parts[1], ignore_errors=True)
     return target
 

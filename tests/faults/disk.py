@@ -143,6 +143,8 @@ class Disk:
             elif isinstance(node, _File):
                 node.change(done.at, done.data if done.kind == "write" else None)
             return
+        if Path(done.path) == self._at:  # opened, to be brought to the disk
+            return
         home, name = self._home(done.path)
         if done.kind == "open":
             self._open(home.live, name, done.at)

@@ -114,6 +114,23 @@ def stopped(words: list[str], step: int) -> None:
     command(words, "", disk.Fault(), os.devnull)
 
 
+def held(location: str, folder: str) -> None:
+    """At step 200, makes a file `held` in a folder and waits until it is gone."""
+    import time
+
+    original, flag = loop.Loop.advance, Path(folder, "held")
+
+    def stepping(self: Any) -> None:
+        if self.progress.step == 200:
+            flag.touch()
+            while flag.exists():
+                time.sleep(0.01)
+        original(self)
+
+    loop.Loop.advance = stepping  # type: ignore[method-assign]
+    train(location)
+
+
 def long(location: str, steps: int) -> None:
     """The same with another number of steps."""
     OPTIONS["steps"] = steps

@@ -38,17 +38,19 @@ def said(location: str) -> str:
     return Path(f"{location}.said").read_text()
 
 
-def test_a_full_disk(in_a_process, small_disk, undisturbed):
+def test_a_full_disk(in_a_process, small_disk, tmp_path, undisturbed):
     witness = Witness(str(small_disk / "runs.db"))
     ballast = small_disk / "ballast"
-    process = in_a_process(harm.train, witness.location)
+    process = in_a_process(harm.held, witness.location, str(tmp_path))
     deadline = time.monotonic() + 300
-    while not any(witness.seen.values()):  # until then there is no run whose status could be known
+    while not (tmp_path / "held").exists():  # there is a run, and it is not at its end
         assert time.monotonic() < deadline
         witness.watch(process, 0.1)
     with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
         while file.write(b"x" * 4096):
             pass
+    witness.look()
+    (tmp_path / "held").unlink()
     process.join(300)
     assert process.exitcode == 2
     assert witness.check() == "interrupted"
