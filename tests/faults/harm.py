@@ -141,8 +141,7 @@ def _run(location: str) -> dict[str, Any] | None:
     if not Path(location).exists() or Path(location).stat().st_size == 0:
         return None
     with Database.write(location) as db:
-        found = runs.listing(db)
-    return found[0] if found else None
+        return next(iter(runs.listing(db)), None)
 
 
 def killed_at(location: str, what: str, number: int) -> None:
