@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import random
 import resource
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -116,8 +118,6 @@ def stopped(words: list[str], step: int) -> None:
 
 def held(location: str, folder: str) -> None:
     """At step 200, makes a file `held` in a folder and waits until it is gone."""
-    import time
-
     original, flag = loop.Loop.advance, Path(folder, "held")
 
     def stepping(self: Any) -> None:
@@ -141,8 +141,7 @@ def _run(location: str) -> dict[str, Any] | None:
     if not Path(location).exists() or Path(location).stat().st_size == 0:
         return None
     with Database.write(location) as db:
-        found = runs.listing(db)
-    return found[0] if found else None
+        return next(iter(runs.listing(db)), None)
 
 
 def killed_at(location: str, what: str, number: int) -> None:
@@ -260,8 +259,6 @@ def _reported(counts: Any) -> Iterator[None]:
 
 def write_episodes(location: str, ready: Any, start: Any, seconds: float, counts: Any) -> None:
     """A made-up run that records episodes and says how many; all such processes open the database at once."""
-    import time
-
     ready.release()
     start.wait()
     deadline = time.monotonic() + seconds
@@ -281,9 +278,6 @@ def write_episodes(location: str, ready: Any, start: Any, seconds: float, counts
 
 def read_often(location: str, start: Any, stop: Any, complaints: Any) -> None:
     """`dapo runs` and `dapo compare`, as typed, in a loop; whatever is not in order is put into `complaints`."""
-    import io
-    import time
-
     from dapo_cli.app import main
 
     start.wait()
