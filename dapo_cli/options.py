@@ -77,7 +77,7 @@ Vary = Annotated[
     typer.Option(metavar="KEYS", help="An ablation: what differs from --base in these settings and in nothing else."),
 ]
 PoolOver = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--pool-over",
         metavar="KEYS",
@@ -115,6 +115,13 @@ def keys(option: str, text: str) -> list[str]:
     if "" in names or len(set(names)) < len(names):
         raise BadInput(f"{option}: '{text}' has an empty or a repeated key: write it like algo,beta")
     return names
+
+
+def pooled(text: str | None) -> tuple[str, ...]:
+    """The settings that `--pool-over` names; raises BadInput for none."""
+    if text is not None and not text.strip():
+        raise BadInput("--pool-over: it names no setting: write one such as beta, or leave it out")
+    return tuple(keys("--pool-over", text or ""))
 
 
 def refuse_both(run_ids: list[str] | None, where: str | None) -> None:

@@ -44,7 +44,7 @@ def wal_of(path: Path) -> Path:
 
 def companions(path: Path) -> list[Path]:
     """The files that SQLite keeps beside the database while it is open, and writes to: log, index, rollback journal."""
-    place = Path(os.path.realpath(path))  # of a symbolic link, they lie beside the file
+    place = Path(os.path.realpath(path)) if path.is_symlink() else path  # of a link, they lie beside the file
     return [place.with_name(place.name + ending) for ending in ("-wal", "-shm", "-journal")]
 
 

@@ -94,7 +94,7 @@ def _unreadable(error: OSError) -> None:
 def _status(path: Path) -> os.stat_result | None:
     try:
         return path.lstat()
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: no file can have that name
         return None
 
 

@@ -39,7 +39,7 @@ class Database:
     `patience` (seconds for which a transaction waits for a server that can't be reached or a file that is locked; set
     it while a run trains), `hurried` (whether the process is to stop, so that nothing waits long), `rescuer` (called
     with what happened when the file is no longer where it was, which is an error without one), `rescued` (None, or the
-    line that says what happened and where the rows are now).
+    line that says what happened and where the rows are now), `lost` (None, or the location before that).
     `opened` are the locations that this process has read from or written to, the latest last, for who has to explain an
     error.
     """
@@ -53,6 +53,7 @@ class Database:
         self.hurried: Callable[[], bool] = lambda: False
         self.rescuer: Callable[[str], None] | None = None
         self.rescued: str | None = None
+        self.lost: str | None = None
         self.upgraded: tuple[str, str, Path | None] | None = None
         self._writable = writable
         self._engine: Engine | None = None
@@ -145,6 +146,7 @@ class Database:
                 raise
             self._anchor.withdraw()
             self.close()
+            self.lost = self.location
             self.location, self.url, self.path, self.files = _location.parse(str(target))
             self._engine, self._anchor = self._create_engine(), moved
 

@@ -61,7 +61,11 @@ def _what(table: Table, spread: str) -> str:
 def protocol(table: Table) -> str:
     """` (10 episodes; after 30k steps)`."""
     steps, episodes = table.facts.get("steps", []), table.facts.get("episodes", [])
-    parts = [f"{_listed(map(str, episodes))} episodes"] if episodes and table.request.measure.evaluates else []
+    parts = (
+        [f"{_listed(map(str, episodes))} {'episode' if episodes == [1] else 'episodes'}"]
+        if episodes and table.request.measure.evaluates
+        else []
+    )
     parts += (
         [f"budget {_listed(map(steps_text, steps))} steps"] if steps and "steps" not in table.rows + table.cols else []
     )

@@ -161,11 +161,11 @@ def collect(
     said = [
         *_of_runs(chosen.runs, remarks.of_runs),
         *dict.fromkeys(text for runs in groups.values() for text in grouping.execution_remarks(runs)),
-        *dict.fromkeys(grouping.tuned_remarks(database, groups, keys, pooled).values()),
+        *dict.fromkeys(f"{label[1]}: {text}" for label, text in grouping.tuned_remarks(database, groups, keys).items()),
     ]
     if strict and said:
         raise BadInput(f"--strict: {'; '.join(said)}: choose runs of which nothing must be said, or leave it out")
-    pooling = grouping.pooled_text(chosen.runs, pooled)
+    pooling = grouping.pooled_text(groups.values(), pooled)
     return Curves(
         quantity=quantity,
         statistic=statistic,

@@ -33,7 +33,6 @@ A difference in how scores were evaluated is refused before (`comparability`).
 """
 REPEATED = "equal to another run to the last bit"
 _MANY_ROWS = 12
-_COLUMNS = ("steps", "source")
 
 
 @dataclass(frozen=True)
@@ -72,14 +71,20 @@ def split(runs: Sequence[Record], keys: Sequence[str], pooled: Collection[str] =
     return Split(tuple(sorted(names, key=lambda name: (name != "algo", name))), of_algo)
 
 
-def pooled_text(runs: Sequence[Record], pooled: Sequence[str]) -> str:
-    """`pooled over beta (0.1, 0.5), as asked with --pool-over beta`; empty where nothing is pooled."""
-    parts = []
-    for name in pooled:
-        values = {labels.labels_of(run, [name])[0] for run in runs if name in run["settings"] or name in _COLUMNS}
-        texts = [labels.key_text(value) for (value,) in sorted(values, key=labels.label_order)]
-        parts.append(f"{name} ({', '.join(texts)})")
-    return f"pooled over {' and '.join(parts)}, as asked with --pool-over {','.join(pooled)}" if parts else ""
+def pooled_text(cells: Iterable[Sequence[Record]], pooled: Sequence[str]) -> str:
+    """`pooled over beta (0.1, 0.5), as asked with --pool-over beta`: values that share a cell; empty if not asked."""
+    values: dict[str, set[Label]] = {name: set() for name in pooled}
+    for cell in cells:
+        for own in labels.group(cell, ["env"]).values():
+            for name in _unequal(own, pooled):
+                values[name].update(labels.labels_of(run, [name])[0] for run in own)
+    texts = []
+    if some := {name: sorted(found, key=labels.label_order) for name, found in values.items() if found}:
+        parts = (f"{name} ({', '.join(labels.key_text(value) for (value,) in found)})" for name, found in some.items())
+        texts.append(f"pooled over {' and '.join(parts)}, as asked with --pool-over {','.join(pooled)}")
+    if nothing := [name for name in pooled if not values[name]]:
+        texts.append(f"nothing is pooled over {', '.join(nothing)}, in which the runs of no cell differ")
+    return "; ".join(texts)
 
 
 def narrowing_note(found: Split, rows: Sequence[Label], keys: Sequence[str]) -> list[str]:
@@ -122,7 +127,7 @@ def execution_remarks(runs: Sequence[Record]) -> Iterable[str]:
 
 
 def tuned_remarks(
-    database: Database, groups: Mapping[Label, Sequence[Record]], keys: Sequence[str], pooled: Collection[str]
+    database: Database, groups: Mapping[Label, Sequence[Record]], keys: Sequence[str]
 ) -> dict[Label, str]:
     """What must be said where settings differ between the environments of a row, and not only by their defaults.
 
@@ -130,9 +135,13 @@ def tuned_remarks(
     """
     at = keys.index("env") if "env" in keys else len(keys)
     rows: dict[Label, list[Record]] = {}
+    pooled: dict[Label, set[str]] = {}
     for label, runs in groups.items():
-        rows.setdefault(label[:at] + label[at + 1 :], []).extend(runs)
-    names = {row: differing(runs).difference(pooled, ("steps", "source")) for row, runs in rows.items()}
+        row = label[:at] + label[at + 1 :]
+        rows.setdefault(row, []).extend(runs)
+        for own in labels.group(runs, ["env"]).values():
+            pooled.setdefault(row, {"steps", "source"}).update(differing(own))
+    names = {row: differing(runs) - pooled[row] for row, runs in rows.items()}
     wanted = set().union(*names.values())
     origins = (
         settings.origins(database, [run["id"] for runs in rows.values() for run in runs], wanted) if wanted else {}

@@ -128,7 +128,7 @@ def build(database: Database, request: Request) -> Table:
     groups = split.group(runs, keys)
     missing = _without_rows_of_tuning(split, groups, split.group(left_out, keys))
     _refuse_pooled_environments(groups.values(), request)
-    tuned = grouping.tuned_remarks(database, groups, keys, request.pool_over)
+    tuned = grouping.tuned_remarks(database, groups, keys)
     footnotes: dict[str, int] = {}
     cells: dict[tuple[Label, Label], Cell] = {}
     envs = {run["env"] for run in runs}
@@ -166,7 +166,7 @@ def build(database: Database, request: Request) -> Table:
         random=scored.references.random,
         base=base,
         base_text=arranged.base if arranged else "",
-        facts=_facts(runs, request),
+        facts=_facts(runs, grouping.pooled_text(groups.values(), request.pool_over)),
     )
 
 
@@ -224,10 +224,10 @@ def _without_rows_of_tuning(
     }
 
 
-def _facts(runs: Sequence[Record], request: Request) -> dict[str, Any]:
+def _facts(runs: Sequence[Record], pooled: str) -> dict[str, Any]:
     """What the caption says of all runs: budgets, episodes of an evaluation, values that are pooled."""
     return {
-        "pooled": grouping.pooled_text(runs, request.pool_over),
+        "pooled": pooled,
         "steps": sorted({run["steps"] for run in runs}),
         "episodes": sorted({run["eval_episodes"] for run in runs if run.get("eval_episodes") is not None}),
     }

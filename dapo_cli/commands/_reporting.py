@@ -33,7 +33,7 @@ def request(
     references: str | None,
     base: str | None,
     vary: str,
-    pool_over: str,
+    pool_over: str | None,
     equivalent: str | None,
     allow: str,
 ) -> Request:
@@ -52,7 +52,7 @@ def request(
         references=references,
         base=base,
         vary=tuple(varied),
-        pool_over=tuple(options.keys("--pool-over", pool_over)),
+        pool_over=options.pooled(pool_over),
         equivalent=equivalent,
         allow=tuple(options.keys("--allow", allow)),
     )

@@ -27,7 +27,7 @@ def bundle(
     references: options.References = None,
     base: options.Base = None,
     vary: options.Vary = "",
-    pool_over: options.PoolOver = "",
+    pool_over: options.PoolOver = None,
     equivalent: options.Equivalent = None,
     allow: options.Allow = "",
     title: _reporting.Title = None,

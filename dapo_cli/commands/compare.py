@@ -36,7 +36,7 @@ def compare(
     ] = False,
     base: options.Base = None,
     vary: options.Vary = "",
-    pool_over: options.PoolOver = "",
+    pool_over: options.PoolOver = None,
     equivalent: options.Equivalent = None,
     against: Annotated[
         str | None, typer.Option(metavar="NAME", help="Show what changed since this frozen selection.")
@@ -72,7 +72,7 @@ def compare(
         references=references,
         base=base,
         vary=tuple(options.keys("--vary", vary)),
-        pool_over=tuple(options.keys("--pool-over", pool_over)),
+        pool_over=options.pooled(pool_over),
         equivalent=equivalent,
         allow=tuple(options.keys("--allow", allow)),
         strict=strict,

@@ -38,7 +38,7 @@ def power(
     tuning: options.Tuning = False,
     measure: options.Measure = "final",
     references: options.References = None,
-    pool_over: options.PoolOver = "",
+    pool_over: options.PoolOver = None,
     allow: options.Allow = "",
     db: options.Db = None,
     json: options.Json = False,
@@ -63,7 +63,7 @@ def power(
         measure=measures.parse(measure),
         references=references,
         base=base,
-        pool_over=tuple(options.keys("--pool-over", pool_over)),
+        pool_over=options.pooled(pool_over),
         allow=tuple(options.keys("--allow", allow)),
     )
     sizes = {"difference": difference, "width": width}

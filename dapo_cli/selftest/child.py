@@ -22,6 +22,9 @@ from dapo_cli.training.loop import Loop
 LONGEST_DELAY = 0.03  # seconds: a few updates
 
 
+_OUTPUT = os.dup(1)  # standard output, also while what environments print goes elsewhere
+
+
 def kill_from(step: int) -> None:
     """Arms every loop of this process."""
     original = Loop.advance
@@ -37,7 +40,7 @@ def kill_from(step: int) -> None:
 
 
 def _die(loop: Loop) -> None:
-    os.write(1, f"killed {loop.progress.step} {len(loop._actions)}\n".encode())
+    os.write(_OUTPUT, f"killed {loop.progress.step} {len(loop._actions)}\n".encode())
     os.kill(os.getpid(), signal.SIGKILL)
 
 

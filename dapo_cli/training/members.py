@@ -175,8 +175,9 @@ def _title(members: Sequence[Member], names: dict[str, str]) -> str:
 
 
 def _resume_command(db: Database, name: str) -> str:
-    if db.location == database_location(None):
+    location = db.lost or db.location  # the rows are to go back to where they were
+    if location == database_location(None):
         return f"dapo resume {name}"
     if db.path is None:  # its URL may hold a password
         return f"dapo resume {name} with the same --db"
-    return f"dapo resume {name} --db {shlex.quote(db.location)}"
+    return f"dapo resume {name} --db {shlex.quote(location)}"

@@ -89,7 +89,7 @@ def test_a_dry_run_shows_where_values_come_from(dapo: Callable[..., Any]) -> Non
         ("--algo sac --env Pendulum-v1 --set gamma=1.5", ["gamma", "≥ 0 and < 1"]),
         ("--algo sac --env Pendulum-v1 --steps many", ["many", "whole number"]),
         ("--algo sac --env Pendulum-v1 --steps 1.5", ["1.5", "whole number"]),
-        ("--algo sac --env Pendulum-v1 --steps 1e20", ["steps", "whole number"]),
+        ("--algo sac --env Pendulum-v1 --steps 1e20", ["steps", "below 2^63"]),
         ("--algo sac --env Pendulum-v1 --steps -5", ["steps", "≥ 1"]),
         ("--algo sac --env Pendulum-v1 --stepz 5", ["--stepz"]),
         ("--algo sac --env Pendulum-v1 --device tpu", ["device", "auto | cpu | cuda"]),

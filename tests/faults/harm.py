@@ -263,7 +263,7 @@ def write_episodes(location: str, ready: Any, start: Any, seconds: float, counts
     start.wait()
     deadline = time.monotonic() + seconds
     with _reported(counts), Database.write(location) as db:
-        run_id = runs.create(db, run={"algo": "sac", "env": "e", "seed": 0, "steps": 1})
+        run_id = runs.create(db, run={"algo": "sac", "env": "e", "seed": os.getpid(), "steps": 1})
         recorder = Recorder(db, run_id)
         number = 0
         while number < 100 or time.monotonic() < deadline:

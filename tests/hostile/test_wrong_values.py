@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from dapo_cli.analysis import listing
 from dapo_cli.app import main
 from store import checking, frames, runs, wrong_values
 from store.errors import WrongValue
@@ -185,6 +186,7 @@ def test_an_error_of_ours_stays_one(folder, monkeypatch):
     def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(runs, "listing", fail)
+    monkeypatch.setattr(listing, "select_runs", fail)
+    monkeypatch.setattr(Database, "opened", {})  # a command has a process of its own
     with pytest.raises(ZeroDivisionError):
         main(["runs"])

@@ -54,7 +54,7 @@ def test_settings_cost_and_provenance(comparison, request_of_all):
     read = Page(page.render(comparison, request_of_all))
     assert ["gamma", "", "0.99"] in read.rows["settings"]
     assert ["beta", "", "0.5", "dapo-kl (12)"] in read.rows["settings"]
-    assert ["beta", "", "–", "sac (12)"] in read.rows["settings"]
+    assert ["beta", "", "–", "sac (13)"] in read.rows["settings"]
     assert ["sac", "2", "14", "0", "12.8k", "12 completed, 1 diverged, 1 failed"] in read.rows["cost"]
     assert "Training took 0.07" in read.text
     assert ["torch", "2.13.0 (24)"] in read.rows["provenance"]

@@ -8,9 +8,11 @@ from typing import Any
 
 from store import merge, queue, runs, selections, sweeps
 from store._insertion import NewRun
+from store._values import now
 from store.errors import RunBusy, RunNotFound, SelectionNotFound, StoreError, SweepNotFound
 from store.locks import RunLock
 from store.marks import mark
+from store.models import Worker
 from store.recorder import Recorder
 from store.session import Database
 
@@ -85,6 +87,10 @@ class Real:
         return self.keys(sweeps.retry(self.db, name))
 
     def claim(self, worker: str, name: str | None) -> set[Key]:
+        with self.db.transaction() as session:
+            if session.get(Worker, worker) is None:
+                facts = {"host": "h", "pid": 1, "jobs": 1, "started_at": now(), "heartbeat_at": now()}
+                session.add(Worker(id=worker, **facts))
         run_id = queue.claim(self.db, worker, name)
         return self.keys([run_id] if run_id else [])
 

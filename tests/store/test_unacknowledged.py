@@ -90,7 +90,6 @@ def test_what_a_user_repeats(database, make_run, tmp_path):
             lambda: exports.record(database, "key", "dapo table", {"a": 1}),
             lambda: sweeps.enqueue(database, "s", {}, wanted(3)),
             lambda: imported(database),
-            lambda: merge(database, other.location),
         ]
         for command in commands:
             with killed_after_commit(database):
@@ -98,6 +97,17 @@ def test_what_a_user_repeats(database, make_run, tmp_path):
             before = everything(database)
             command()
             assert everything(database) == before
+        with killed_after_commit(database):  # the first of several: each run is one
+            merge(database, other.location)
+        merge(database, other.location)
+        before = everything(database)
+        assert set(runs_of(other)) <= set(runs_of(database))
+        merge(database, other.location)
+        assert everything(database) == before
+
+
+def runs_of(database: Database) -> list[str]:
+    return [run["id"] for run in runs.listing(database)]
 
 
 def test_a_claim_that_the_worker_did_not_hear_of_is_given_to_it_again(database, worker):

@@ -136,9 +136,7 @@ def test_a_screen_that_has_gone_does_not_end_a_run(db: str, monkeypatch: pytest.
     assert status(db, train(db, steps=300)) == "completed"
 
 
-@pytest.mark.parametrize(
-    "setting", ["buffer_size=1e15", "buffer_size=100000000000000000000", "hidden_sizes=[4000000000000000000]"]
-)
+@pytest.mark.parametrize("setting", ["buffer_size=1e15", "hidden_sizes=[4000000000000000000]"])
 def test_what_cannot_be_allocated_is_bad_input(setting: str, db: str) -> None:
     with pytest.raises(BadInput, match="lower buffer_size"):
         train(db, setting)
