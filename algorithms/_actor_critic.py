@@ -104,5 +104,6 @@ def temperature_step(model: ActorCritic, state: Any, phi: Tensor, phi_target: Te
     if model.config.temperature != "auto":
         return state, metrics
     gradient = phi_target - phi
-    log_temperature, adam = adam_step(state.log_temperature, gradient, state.temperature_adam, c.learning_rate)
+    rate = c.temperature_learning_rate
+    log_temperature, adam = adam_step(state.log_temperature, gradient, state.temperature_adam, rate)
     return state._replace(log_temperature=log_temperature, temperature_adam=adam), metrics

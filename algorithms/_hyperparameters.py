@@ -48,7 +48,8 @@ class SharedHyperparameters(BaseModel):
         return self.model_copy(update=self._numbers())
 
     def _numbers(self) -> dict[str, float]:
-        return {"critic_learning_rate": self.learning_rate} if self.critic_learning_rate == "same" else {}
+        rates = (name for name in type(self).model_fields if name.endswith("_learning_rate"))
+        return {name: self.learning_rate for name in rates if getattr(self, name) == "same"}
 
     def gradient_steps(self, steps: int) -> int:
         """Updates in so many environment steps."""
@@ -70,6 +71,9 @@ class Hyperparameters(SharedHyperparameters):
         "auto", "weight of the regulariser; auto: tuned so that the policy's entropy meets target_entropy", "τ"
     )
     initial_temperature: float = hyperparameter(0.2, "where an automatic temperature begins", "τ₀", gt=0)
+    temperature_learning_rate: Positive | Literal["same"] = hyperparameter(
+        "same", "Adam step size of an automatic temperature's logarithm; same: learning_rate"
+    )
     target_entropy: float | Literal["auto"] = hyperparameter(
         "auto",
         "entropy in nats that an automatic temperature aims at; auto: minus the dimensions of the action, or half of "

@@ -20,6 +20,7 @@ from algorithms._types import Algorithm, OnPolicyAlgorithm, Spaces
 from dapo_cli import setting_files
 from dapo_cli.errors import BadInput, did_you_mean
 from dapo_cli.project_file import find_project_file, read_toml
+from store import added
 
 M = TypeVar("M", bound=BaseModel)
 KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}
@@ -188,7 +189,8 @@ def given(options: Mapping[str, Any], assignments: Iterable[str] = ()) -> dict[s
 def restore(run: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]) -> RunConfig:
     """The configuration of a run that the database holds, as it was resolved then."""
     rows = list(rows)
-    values = {row["name"]: row["value"] for row in rows} | {name: run[name] for name in ("algo", "env", "seed")}
+    values = added.completed(run["algo"], {row["name"]: row["value"] for row in rows})
+    values |= {name: run[name] for name in ("algo", "env", "seed")}
     algorithm = load_algorithm(run["algo"])
     sources = dict.fromkeys(values, "the database")
     unknown = set(values) - set(Settings.model_fields) - set(algorithm.Config.model_fields)

@@ -10,9 +10,9 @@ import pandas as pd
 from sqlalchemy import ColumnElement, Select, Table, select
 
 from store import runs as store_runs
+from store import settings as settings_of_runs
 from store import summaries
-from store._values import decode_setting
-from store.models import Base, Hyperparameter, Run
+from store.models import Base
 from store.session import Database
 
 _AT_ONCE = 1000  # ids in one statement: within every database's limit on parameters
@@ -27,7 +27,10 @@ def runs(db: Database, where: ColumnElement[bool] | None = None) -> pd.DataFrame
     rows = store_runs.listing(db, where=where)
     columns = [*Base.metadata.tables["run"].c.keys(), "tags"]
     frame = pd.DataFrame(rows, columns=columns)
-    return pd.concat([frame, _settings(db, [row["id"] for row in rows], set(columns), where)], axis="columns")
+    settings = settings_of_runs.values(db, [row["id"] for row in rows])
+    names = sorted({name for own in settings.values() for name in own}.difference(columns))
+    values = {name: pd.Series([own.get(name) for own in settings.values()], dtype=object) for name in names}
+    return pd.concat([frame, pd.DataFrame(values)], axis="columns")
 
 
 def episodes(db: Database, ids: Sequence[str]) -> pd.DataFrame:
@@ -57,25 +60,6 @@ def final_evaluation(db: Database, where: ColumnElement[bool] | None = None, act
 def final_training(db: Database, where: ColumnElement[bool] | None = None, window: int = 100) -> pd.DataFrame:
     """The last `window` training episodes of each run that has any: `step`, `mean`, `n`, by `run_id`."""
     return _by_run(summaries.final_training(db, where, window))
-
-
-def _settings(db: Database, ids: list[str], taken: set[str], where: ColumnElement[bool] | None) -> pd.DataFrame:
-    query = select(Hyperparameter.run_id, Hyperparameter.name, Hyperparameter.value, Hyperparameter.type)
-    if where is not None:
-        query = query.where(Hyperparameter.run_id.in_(select(Run.id).where(where)))
-    position = {run_id: index for index, run_id in enumerate(ids)}
-    columns: dict[str, list[Any]] = {}
-    decoded: dict[tuple[str | None, str], Any] = {}  # a few values, on very many rows
-    with db.connect() as session:
-        for run_id, name, value, type_ in session.execute(query):
-            if run_id not in position or name in taken:
-                continue
-            if (value, type_) not in decoded:
-                decoded[value, type_] = decode_setting(value, type_)
-            if name not in columns:
-                columns[name] = [None] * len(ids)
-            columns[name][position[run_id]] = decoded[value, type_]
-    return pd.DataFrame({name: pd.Series(columns[name], dtype=object) for name in sorted(columns)})
 
 
 def _rows(db: Database, table: Table, ids: Sequence[str], query: Select[Any]) -> pd.DataFrame:
