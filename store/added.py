@@ -33,7 +33,11 @@ class Added(NamedTuple):
         return settings.get(self.before.name) if isinstance(self.before, As) else self.before
 
 
-ADDED = (Added("temperature_learning_rate", As("learning_rate"), beside="initial_temperature"),)
+ADDED = (
+    Added("temperature_learning_rate", As("learning_rate"), beside="initial_temperature"),
+    Added("temperature_follows", "policy", beside="orientation"),
+    Added("temperature_follows", "policy", beside="samples", algos=("dapo-kl-star",)),
+)
 
 
 def completed(algo: str, settings: Mapping[str, Any]) -> dict[str, Any]:

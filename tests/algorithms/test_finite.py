@@ -115,21 +115,24 @@ def test_identity_1_and_2_exactly(generator: torch.Generator) -> None:
     torch.testing.assert_close(got, expected)
 
 
-def test_dapo_kl_star_has_the_other_gradient(generator: torch.Generator) -> None:
-    """(τ/β) (π^θ - π̂) for the dual vector: exact, where DAPO-KL's is weighted by π^θ."""
-    case = Case("dapo-kl-star", generator, beta=0.4)
-    q = case.model.critic.of_draw(case.critic, case.s, None)
+@pytest.mark.parametrize("follows", ["target", "policy"])
+def test_dapo_kl_star_has_the_other_gradient(generator: torch.Generator, follows: str) -> None:
+    """π^θ - π̂ for the dual vector: exact, where DAPO-KL's is weighted by π^θ. And Φ(π̂), which τ follows."""
+    case = Case("dapo-kl-star", generator, beta=0.4, temperature_follows=follows)
+    q = case.model.critic.of_draw(case.critic, case.s, case.model.policy.draw(case.pi_old, TAU))
     target = (0.6 * case.pi_old.log_prob + 0.4 * q / TAU).softmax(-1)
     policy = case.model.policy
 
     def of_dual(f):
         draws = policy.draw(case.pi_old, f)
         ell = policy.of_dual(f).log_prob
-        return -(TAU / BETA) * policy.tilted_mean(draws, BETA * (q / TAU - draws.log_prob), ell).sum()
+        return -policy.tilted_mean(draws, BETA * (q / TAU - draws.log_prob), ell).sum()
 
-    torch.testing.assert_close(grad(of_dual)(case.pi.dual), TAU / BETA * (case.pi.prob - target))
-    expected = -(TAU / BETA) * (target * case.pi.log_prob).sum((-2, -1)).mean()
-    torch.testing.assert_close(case.loss(dapo_kl_star), expected)
+    torch.testing.assert_close(grad(of_dual)(case.pi.dual), case.pi.prob - target)
+    scale = TAU / BETA if follows == "policy" else 1.0
+    expected = -scale * (target * case.pi.log_prob).sum((-2, -1)).mean()
+    phi = (target * target.log()).sum((-2, -1)).mean()
+    torch.testing.assert_close(case.loss(dapo_kl_star), (expected, phi))
 
 
 @pytest.mark.parametrize(
@@ -166,8 +169,16 @@ class TestMirrorMaps:
         y = 0.6 * mirror_map.gradient(case.pi_old.prob) + 0.4 * q / TAU
         gradient = grad(lambda f: mirror_map.dual_divergence(f, y).sum())(case.pi.dual)
         torch.testing.assert_close(gradient, case.pi.prob - mirror_map.project(y), rtol=1e-5, atol=1e-7)
-        expected = TAU / 0.4 * mirror_map.dual_divergence(case.pi.dual, y).sum(-1).mean()
-        torch.testing.assert_close(case.loss(module)[0], expected)
+        error = mirror_map.dual_divergence(case.pi.dual, y).sum(-1).mean()
+        loss, parts = case.loss(module)
+        torch.testing.assert_close(loss, error)
+        torch.testing.assert_close(parts.followed, mirror_map.phi(mirror_map.project(y)).sum(-1).mean())
+        old = Case(name, generator, beta=0.4, temperature_follows="policy", **choice)
+        for part in ("actor", "old", "critic", "s"):
+            setattr(old, part, getattr(case, part))
+        loss, parts = old.loss(module)
+        torch.testing.assert_close(loss, TAU / 0.4 * error)
+        torch.testing.assert_close(parts.followed, parts.phi)
 
 
 def test_where_yf_is_stuck_fy_goes_on() -> None:
