@@ -35,6 +35,8 @@ class Added(NamedTuple):
 
 ADDED = (
     Added("temperature_learning_rate", As("learning_rate"), beside="initial_temperature"),
+    Added("reading", "regularised", beside="interleaved", algos=("ampo",)),
+    Added("fitted_at", "mixed", beside="interleaved"),
     Added("temperature_follows", "policy", beside="orientation"),
     Added("temperature_follows", "policy", beside="samples", algos=("dapo-kl-star",)),
 )

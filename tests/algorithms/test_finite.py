@@ -77,6 +77,22 @@ def test_critics_share_their_choices(generator: torch.Generator) -> None:
     assert (taken.weight.gather(-1, a.long().unsqueeze(-1)) > 0.5).all()
 
 
+def test_the_joint_minimum_is_of_one_critic_and_not_of_each_choice(generator: torch.Generator) -> None:
+    """In each state the values of the critic that is least under the policy; the least of each choice is below it."""
+    case = Case("sac", generator, critic_reduction="joint-min")
+    policy, critic, s = case.model.policy, case.model.critic, case.s
+    draw = policy.draw(case.pi, s)
+    values = case.model.critic.network(case.critic, s).view(2, 7, 2, 3)
+    means = torch.stack([policy.expectation(draw, one) for one in values])
+    joint = critic.of_draw(case.critic, s, draw)
+    torch.testing.assert_close(policy.expectation(draw, joint), means.amin(0))
+    for state, chosen in enumerate(means.argmin(0)):
+        assert torch.equal(joint[state], values[chosen, state])
+    assert (policy.expectation(draw, values.amin(0)) < means.amin(0)).all()
+    a = torch.randint(0, 3, (7, 2), generator=generator)
+    assert torch.equal(critic.joint(case.critic, s, a), critic.of_action(case.critic, s, a).amin(0))
+
+
 @pytest.mark.parametrize("choices", [2, 5])
 def test_acting_follows_the_distribution(generator: torch.Generator, choices: int) -> None:
     model = finite("dapo-tsallis", Spaces(4, 3, choices))
@@ -240,6 +256,8 @@ def test_continuous_tsallis_integrals(generator: torch.Generator, q: float) -> N
         ("dapo-tsallis", {"q": 0.5}, SPACES, "q = 0.5: for continuous actions the integral"),
         ("dapo-l2", {"orientation": "fy"}, SPACES, "orientation = fy needs finite actions"),
         ("dapo-l2", {"phi": "entropy"}, FINITE, "phi = entropy is for continuous actions"),
+        ("sac", {"critic_reduction": "joint-min"}, SPACES, "joint-min is for finite actions: take min, or set bins"),
+        ("dapo-l2", {"temperature_follows": "target"}, SPACES, "temperature_follows = target needs finite actions"),
         ("mdpo", {"faithful": True}, FINITE, "faithful = true is the authors' code for continuous actions"),
     ],
 )
@@ -251,6 +269,19 @@ def test_what_an_action_space_does_not_admit_is_refused(name, choice, spaces, me
 def test_finite_actions_have_an_entropy_target_of_their_own() -> None:
     resolved = load("sac").Config().resolved(Spaces(4, 2, 5))
     assert resolved.target_entropy == pytest.approx(np.log(5))
+
+
+def test_discrete_environments_have_defaults_of_their_own_and_bins_those_of_continuous_actions() -> None:
+    names = ("learning_rate", "hidden_sizes", "learning_starts", "polyak", "critic_reduction", "critic_learning_rate")
+
+    def defaults(spaces: Spaces, **choice: object) -> tuple[object, ...]:
+        resolved = load("dapo-kl").Config(**choice).resolved(spaces)
+        return tuple(getattr(resolved, name) for name in names)
+
+    assert defaults(Spaces(4, 1, 2)) == (1e-3, (64, 64), 1000, 0.05, "mean", 1e-3)
+    assert defaults(SPACES) == (3e-4, (256, 256), 5000, 0.005, "min", 3e-4)
+    assert defaults(Spaces(17, 6, 7), bins=7) == (3e-4, (256, 256), 5000, 0.005, "joint-min", 3e-4)
+    assert defaults(Spaces(4, 1, 2), learning_rate=0.1, polyak=1.0)[::3] == (0.1, 1.0)
 
 
 def test_the_sparse_losses_are_exact_everywhere(generator: torch.Generator) -> None:

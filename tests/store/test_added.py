@@ -60,6 +60,15 @@ def test_an_old_run_and_a_new_one_that_compute_the_same_are_seeds_of_one_configu
     assert cell.estimate.n == 2
 
 
+def test_an_old_mampo_run_is_not_one_of_the_new_default(results, record_run):
+    record_run("mampo", seed=0, settings=old_run("mampo"))
+    record_run("mampo", seed=1, settings=now("mampo"))
+    assert differing(select(results, Choice()).runs) == {"reading", "fitted_at"}
+    record_run("mampo", seed=1, settings=now("mampo", "reading=network", "fitted_at=mixed"))
+    assert differing(select(results, Choice("reading = network and fitted_at = mixed")).runs) == set()
+    assert len(select(results, Choice("fitted_at = mixed")).runs) == 2
+
+
 def test_a_new_value_makes_another_configuration(results, record_run):
     record_run(seed=0, settings=old_run("sac"))
     record_run(seed=1, settings=now("sac", "temperature_learning_rate=0.001"))
