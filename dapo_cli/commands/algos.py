@@ -17,7 +17,8 @@ def algos(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """List the algorithms, or every hyperparameter of one: symbol, default, range, meaning."""
+    """List the algorithms and how they differ from dapo-kl, or every hyperparameter of one: default, range, meaning."""
+    from algorithms._family import DIFFERENCES
     from dapo_cli import config as configuration
 
     if name is None:
@@ -25,9 +26,11 @@ def algos(
 
         rows = [(name, _summary(configuration.load_algorithm(name).__doc__)) for name in algorithms.names()]
         if as_json:
-            console.print_json([{"name": name, "summary": summary} for name, summary in rows])
+            console.print_json([{"name": name, "summary": text, **_difference(name)} for name, text in rows])
         else:
             console.print_table(("algorithm", "what it is"), rows, whole=("algorithm",))
+            for name, difference in DIFFERENCES.items():
+                console.write(f"\n{name}: {difference.sentence}\n    {difference.equation}")
         return
 
     from algorithms._hyperparameters import Hyperparameters, OnPolicyHyperparameters
@@ -46,9 +49,12 @@ def algos(
         for field_name, field in sorted(algorithm.Config.model_fields.items(), key=lambda item: item[0] in shared)
     ]
     if as_json:
-        console.print_json({"name": name, "summary": _summary(algorithm.__doc__), "hyperparameters": fields})
+        whole = {"name": name, "summary": _summary(algorithm.__doc__), **_difference(name)}
+        console.print_json({**whole, "hyperparameters": fields})
         return
     console.write((algorithm.__doc__ or "").strip() + "\n")
+    if name in DIFFERENCES:
+        console.write(f"Beside DAPO-KL: {DIFFERENCES[name].sentence}\n    {DIFFERENCES[name].equation}\n")
     console.print_table(
         ("name", "symbol", "default", "range", "meaning"),
         [(f["name"], f["symbol"] or "", json.dumps(f["default"]).strip('"'), f["range"], f["meaning"]) for f in fields],
@@ -59,3 +65,11 @@ def algos(
 
 def _summary(doc: str | None) -> str:
     return (doc or "").strip().partition("\n")[0].partition(": ")[2]
+
+
+def _difference(name: str) -> dict[str, str | None]:
+    """How it differs from DAPO-KL; nulls for a plug-in, of which that is not known."""
+    from algorithms._family import DIFFERENCES
+
+    found = DIFFERENCES.get(name)
+    return {"difference": found and found.sentence, "equation": found and found.equation}
