@@ -238,6 +238,20 @@ def symbol(field: FieldInfo) -> str | None:
     return value if isinstance(value, str) else None
 
 
+def kinds(field: FieldInfo) -> set[Any]:
+    """The types of value that a field takes beside words: {int}, {float}, {tuple}."""
+
+    def of(annotation: Any) -> set[Any]:
+        origin, args = get_origin(annotation), get_args(annotation)
+        if origin is Literal:
+            return set()
+        if origin is tuple:
+            return {tuple}
+        return of(args[0]) if origin is Annotated else set().union(*map(of, args)) if args else {annotation}
+
+    return of(field.annotation)
+
+
 def describe_range(field: FieldInfo) -> str:
     """What a field accepts, in words: "auto or a number > 0", "relu | tanh", "a list of whole numbers ≥ 1"."""
     return _accepted(field.annotation, field.metadata)
@@ -288,8 +302,9 @@ def strings(value: Any, name: str) -> list[str]:
 
 def _validated(model: type[M], values: Mapping[str, Any], sources: Mapping[str, str]) -> M:
     own = {name: value for name, value in values.items() if name in model.model_fields}
-    kinds = {name: field.annotation for name, field in model.model_fields.items()}
-    wrong = [name for name, value in own.items() if isinstance(value, bool) and kinds[name] is not bool]
+    wrong = [
+        name for name, value in own.items() if isinstance(value, bool) and bool not in kinds(model.model_fields[name])
+    ]
     if not wrong:  # pydantic would take true for 1
         try:
             return model.model_validate(own)
