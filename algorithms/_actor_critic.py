@@ -20,7 +20,7 @@ from algorithms._types import Batch, Distribution, Draw, Metrics, Policy, Spaces
 
 def build_policy(config: SharedHyperparameters, spaces: Spaces) -> Policy:
     """The policy of these actions: the one place that chooses between continuous and finite ones."""
-    shape = (config.hidden_sizes, config.activation, config.layer_norm)
+    shape: tuple[Any, str, bool] = (config.hidden_sizes, config.activation, config.layer_norm)
     return Factored.build(spaces, *shape, config.mirror_map()) if spaces.choices else TanhGaussian.build(spaces, *shape)
 
 
@@ -36,9 +36,16 @@ class ActorCritic:
     @classmethod
     def build(cls, config: Hyperparameters, spaces: Spaces) -> ActorCritic:
         """Networks as the hyperparameters say. `config` is resolved for these spaces."""
-        shape = (config.hidden_sizes, config.activation, config.layer_norm, config.critics, config.critic_reduction)
+        config = config.resolved(spaces)
+        shape: Any = (
+            config.hidden_sizes,
+            config.activation,
+            config.layer_norm,
+            config.critics,
+            config.critic_reduction,
+        )
         critic = FiniteCritics.build(spaces, *shape) if spaces.choices else Critics.build(spaces, *shape)
-        return cls(config.resolved(spaces), spaces, build_policy(config, spaces), critic)
+        return cls(config, spaces, build_policy(config, spaces), critic)
 
     def init(self, generator: torch.Generator) -> dict[str, Any]:
         """The fields that every algorithm's state has, by name."""
@@ -104,5 +111,6 @@ def temperature_step(model: ActorCritic, state: Any, phi: Tensor, phi_target: Te
     if model.config.temperature != "auto":
         return state, metrics
     gradient = phi_target - phi
-    log_temperature, adam = adam_step(state.log_temperature, gradient, state.temperature_adam, c.learning_rate)
+    rate = c.temperature_learning_rate
+    log_temperature, adam = adam_step(state.log_temperature, gradient, state.temperature_adam, rate)
     return state._replace(log_temperature=log_temperature, temperature_adam=adam), metrics

@@ -29,8 +29,11 @@ def dual_errors(
     tau: Tensor,
     beta: Tensor,
     old_dual: OldDual | None = None,
+    kept: Any = None,
 ) -> Metrics:
     """For the negative entropy, where f = log π^θ and f^k = log π^k unless `old_dual` gives another, in units of 1.
+
+    The target is y = (1 - β) f^k + β Q/τ, or with `kept` for the first factor.
 
     `divergence` is KL(π^θ ‖ π̂) = D_Φ(π^θ, π̂); of continuous actions the normaliser of π̂ is by importance sampling
     from π^θ, which makes it a lower bound in expectation. `dual_error` is ½ Var_{a~π^θ}[f - y], the squared error
@@ -41,7 +44,7 @@ def dual_errors(
     pi, old = policy.distribution(state.actor, s), policy.distribution(old_actor, s)
     draws = policy.draw(pi, noise)
     f_k = policy.log_prob_of(old, draws) if old_dual is None else old_dual(s, draws)
-    y = (1 - beta) * f_k + beta * model.critic.of_draw(state.critic, s, draws) / tau
+    y = (1 - beta if kept is None else kept) * f_k + beta * model.critic.of_draw(state.critic, s, draws) / tau
     x = draws.log_prob - y
     divergence = policy.mean(draws, x) + policy.log_mean_exp(draws, -x)
     return {

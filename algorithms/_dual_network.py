@@ -9,7 +9,7 @@ away).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -34,6 +34,9 @@ class DualNetworkConfig(Hyperparameters):
         10, "gradient steps on the dual network, and as many on the policy, per iteration", "m", ge=1
     )
     interleaved: bool = hyperparameter(False, "one step on each in every update, instead of m and then m")
+    fitted_at: Literal["mixed", "policy"] = hyperparameter(
+        "mixed", "actions of the dual network's fit: mixed: half of the replay, half of π^k; policy: of π^k only"
+    )
 
 
 class State(NamedTuple):
@@ -65,13 +68,19 @@ def network(model: ActorCritic) -> Critics | FiniteCritics:
     return model.critic.single()
 
 
+def kept(model: ActorCritic, c: Any) -> Any:
+    """The weight of the old dual vector in the target: 1 - β; or 1, where nothing is regularised."""
+    return 1.0 if getattr(model.config, "reading", None) == "unregularised" else 1 - c.beta
+
+
 def dual_step(
     model: ActorCritic, state: State, batch: Batch, noise: Tensor, c: Any, old_dual: OldDual
 ) -> tuple[State, Metrics]:
-    """One step on E_{s, a~v}[(g_ω - (1-β) g^k - β Q)²], v half actions of the replay and half of π^k's [R]."""
-    s, g = batch.observation, network(model)
-    draw = model.policy.behaviour(model.policy.distribution(state.old_actor, s), batch.action, noise[1])
-    y = (1 - c.beta) * old_dual(s, draw) + c.beta * model.critic.of_draw(state.critic, s, draw)
+    """One step on E_{s, a~v}[(g_ω - (1-β) g^k - β Q)²], v of π^k, or half of it and half of the replay [R]."""
+    s, g, old = batch.observation, network(model), model.policy.distribution(state.old_actor, batch.observation)
+    mixed = model.config.fitted_at == "mixed"
+    draw = model.policy.behaviour(old, batch.action, noise[1]) if mixed else model.policy.draw(old, noise[1])
+    y = kept(model, c) * old_dual(s, draw) + c.beta * model.critic.of_draw(state.critic, s, draw)
 
     def loss(dual: Tensor) -> Tensor:
         return model.policy.expectation(draw, (g.of_draw(dual, s, draw) - y) ** 2).mean()
@@ -103,7 +112,42 @@ def projection_step(model: ActorCritic, state: State, batch: Batch, noise: Tenso
     entropy = -model.policy.expectation(draw, draw.log_prob).mean()
     new = state._replace(actor=actor, actor_adam=adam)
     new, metrics = temperature_step(model, new, -entropy, -c.target_entropy, c)
+    return new, {"actor_loss": value, "entropy": entropy, "eta": c.beta / (tau * kept(model, c)), **metrics}
+
+
+def without_network(
+    model: ActorCritic, state: State, batch: Batch, noise: Tensor, c: Any, policy_loss: Callable[..., Tensor]
+) -> tuple[State, Metrics]:
+    """One gradient step of a reading that has no dual network, and one on an automatic temperature."""
+    tau, s = model.temperature(state, c), batch.observation
+
+    def loss(actor: Tensor) -> Tensor:
+        return policy_loss(model, actor, state.old_actor, state.critic, tau, c.beta, s, noise[1:-1])
+
+    gradient, value = grad_and_value(loss)(state.actor)
+    actor, adam = adam_step(state.actor, gradient, state.actor_adam, c.learning_rate)
+    draw = model.policy.draw(model.policy.distribution(state.actor, s), noise[-1])
+    entropy = -model.policy.expectation(draw, draw.log_prob).mean()
+    new = state._replace(actor=actor, actor_adam=adam)
+    new, metrics = temperature_step(model, new, -entropy, -c.target_entropy, c)
     return new, {"actor_loss": value, "entropy": entropy, "eta": c.beta / (tau * (1 - c.beta)), **metrics}
+
+
+def density_error(
+    model: ActorCritic,
+    actor: Tensor,
+    old_actor: Tensor,
+    critic: Tensor,
+    tau: Tensor,
+    beta: Tensor,
+    s: Tensor,
+    noise: Tensor,
+) -> tuple[Draw, Tensor]:
+    """N actions of π^k per state, and x = τ ℓ_θ - (1-β) τ ℓ_k - β Q at them, in reward units; noise (N, B, A)."""
+    policy = model.policy
+    draws = policy.draw(policy.distribution(old_actor, s), noise)
+    y = (1 - beta) * tau * draws.log_prob + beta * model.critic.of_draw(critic, s, draws)
+    return draws, tau * policy.log_prob_of(policy.distribution(actor, s), draws) - y
 
 
 def schedule(config: Any) -> tuple[tuple[str, int], ...]:
@@ -126,7 +170,9 @@ def dual_network_errors(
     """
     tau = model.temperature(state, c)
     draws = model.policy.draw(model.policy.distribution(state.actor, s), noise)
-    y = (1 - c.beta) * old_dual(s, draws) + c.beta * model.critic.of_draw(state.critic, s, draws)
+    y = kept(model, c) * old_dual(s, draws) + c.beta * model.critic.of_draw(state.critic, s, draws)
     x = (network(model).of_draw(state.dual, s, draws) - y) / tau
-    errors = dual_errors(model, state, old_actor, s, noise, tau, c.beta, lambda s, draws: old_dual(s, draws) / tau)
+    errors = dual_errors(
+        model, state, old_actor, s, noise, tau, c.beta, lambda s, draws: old_dual(s, draws) / tau, kept(model, c)
+    )
     return {**errors, "network_error": 0.5 * model.policy.variance(draws, x).mean()}

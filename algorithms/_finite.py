@@ -155,11 +155,23 @@ class FiniteCritics:
 
     def joint(self, parameters: Tensor, observation: Tensor, action: Tensor) -> Tensor:
         """The critics' joint value (B,) of the actions (B, A)."""
-        return self._taken(self._reduced(parameters, observation), action)
+        values = self._values(parameters, observation)
+        if self.reduction == "joint-min":
+            return self._taken(values, action.expand(len(values), *action.shape)).amin(0)
+        return self._taken(self._reduced(values), action)
 
-    def of_draw(self, parameters: Tensor, observation: Tensor, draw: AllActions) -> Tensor:  # noqa: ARG002
-        """The critics' joint values (B, A, n) of every choice in every coordinate."""
-        return self._reduced(parameters, observation)
+    def of_draw(self, parameters: Tensor, observation: Tensor, draw: AllActions) -> Tensor:
+        """The critics' joint values (B, A, n) of every choice in every coordinate.
+
+        The joint minimum takes a state's values from one critic, that of the least Σ_i E_{a~π_i} Q_i: the least of each
+        choice by itself, Σ_i min_j Q_j,i, is below every critic, and the more so the more coordinates there are [D].
+        """
+        values = self._values(parameters, observation)
+        if self.reduction == "joint-min":
+            of_policy = (draw.weight * values).sum((-2, -1))  # (N, B)
+            chosen = of_policy.argmin(0)[None, :, None, None].expand(1, *values.shape[1:])
+            return values.gather(0, chosen).squeeze(0)
+        return self._reduced(values)
 
     def single(self) -> FiniteCritics:
         """One network like one of these critics, for another function of state and action."""
@@ -171,9 +183,8 @@ class FiniteCritics:
         values = values.view(*values.shape[:-1], -1, self.choices)
         return values if self.network.copies > 1 else values[None]
 
-    def _reduced(self, parameters: Tensor, observation: Tensor) -> Tensor:
+    def _reduced(self, values: Tensor) -> Tensor:
         """(B, A, n): the least or the mean of the critics, choice by choice."""
-        values = self._values(parameters, observation)
         if self.reduction == "first":
             return values[0]
         return values.amin(0) if self.reduction == "min" else values.mean(0)

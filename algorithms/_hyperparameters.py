@@ -14,6 +14,7 @@ from algorithms._mirror_maps import MirrorMap, NegativeEntropy
 from algorithms._types import Spaces
 
 Positive = Annotated[float, Field(gt=0)]
+Sizes = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
 
 
 def hyperparameter(default: Any, meaning: str, symbol: str | None = None, **limits: Any) -> Any:
@@ -27,15 +28,17 @@ class SharedHyperparameters(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     gamma: float = hyperparameter(0.99, "discount per environment step", "γ", ge=0, lt=1)
-    learning_rate: float = hyperparameter(3e-4, "Adam step size", gt=0)
+    learning_rate: Positive | Literal["auto"] = hyperparameter(
+        "auto", "Adam step size; auto: 3e-4, or 1e-3 in a discrete environment"
+    )
     critic_learning_rate: Positive | Literal["same"] = hyperparameter(
         "same", "Adam step size of the critics; same: learning_rate"
     )
     bins: Literal[0] | Annotated[int, Field(ge=2, le=1001)] = hyperparameter(
         0, "choices into which each coordinate of a continuous action is cut; 0: none, the action stays continuous", "n"
     )
-    hidden_sizes: tuple[Annotated[int, Field(ge=1)], ...] = hyperparameter(
-        (256, 256), "units per hidden layer, of every network", min_length=1
+    hidden_sizes: Sizes | Literal["auto"] = hyperparameter(
+        "auto", "units per hidden layer, of every network; auto: 256, 256, or 64, 64 in a discrete environment"
     )
     activation: Literal["relu", "tanh", "silu", "gelu", "elu"] = hyperparameter("relu", "nonlinearity between layers")
     layer_norm: bool = hyperparameter(False, "layer normalisation before each nonlinearity")
@@ -47,8 +50,9 @@ class SharedHyperparameters(BaseModel):
         """
         return self.model_copy(update=self._numbers())
 
-    def _numbers(self) -> dict[str, float]:
-        return {"critic_learning_rate": self.learning_rate} if self.critic_learning_rate == "same" else {}
+    def _numbers(self) -> dict[str, Any]:
+        rates = (name for name in type(self).model_fields if name.endswith("_learning_rate"))
+        return {name: self.learning_rate for name in rates if getattr(self, name) == "same"}
 
     def gradient_steps(self, steps: int) -> int:
         """Updates in so many environment steps."""
@@ -59,17 +63,35 @@ class SharedHyperparameters(BaseModel):
         return NegativeEntropy()
 
 
+# What `auto` stands for: of continuous actions, also where bins cut them; and of a discrete environment's.
+AUTO: dict[str, tuple[Any, Any]] = {
+    "learning_rate": (3e-4, 1e-3),
+    "hidden_sizes": ((256, 256), (64, 64)),
+    "learning_starts": (5000, 1000),
+    "polyak": (0.005, 0.05),
+}
+
+
 class Hyperparameters(SharedHyperparameters):
     """What every actor-critic with replay has. An algorithm's `Config` adds its own."""
 
     batch_size: int = hyperparameter(256, "transitions per gradient step", "B", ge=1)
     buffer_size: int = hyperparameter(1_000_000, "transitions kept for replay; the oldest go first", ge=1)
-    learning_starts: int = hyperparameter(5000, "steps of uniformly random actions before the first update", ge=0)
-    polyak: float = hyperparameter(0.005, "weight of the critics in each update of their targets", gt=0, le=1)
+    learning_starts: Annotated[int, Field(ge=0)] | Literal["auto"] = hyperparameter(
+        "auto",
+        "steps of uniformly random actions before the first update; auto: 5000, or 1000 in a discrete environment",
+    )
+    polyak: Annotated[float, Field(gt=0, le=1)] | Literal["auto"] = hyperparameter(
+        "auto",
+        "weight of the critics in each update of their targets; auto: 0.005, or 0.05 in a discrete environment",
+    )
     temperature: Positive | Literal["auto"] = hyperparameter(
         "auto", "weight of the regulariser; auto: tuned so that the policy's entropy meets target_entropy", "τ"
     )
     initial_temperature: float = hyperparameter(0.2, "where an automatic temperature begins", "τ₀", gt=0)
+    temperature_learning_rate: Positive | Literal["same"] = hyperparameter(
+        "same", "Adam step size of an automatic temperature's logarithm; same: learning_rate"
+    )
     target_entropy: float | Literal["auto"] = hyperparameter(
         "auto",
         "entropy in nats that an automatic temperature aims at; auto: minus the dimensions of the action, or half of "
@@ -81,27 +103,39 @@ class Hyperparameters(SharedHyperparameters):
         1, "gradient steps on the policy, or on a dual network, per environment step", ge=0
     )
     critics: int = hyperparameter(2, "number of critics", "N", ge=1, le=100)
-    critic_reduction: Literal["min", "mean"] = hyperparameter("min", "how the critics' values become one")
+    critic_reduction: Literal["auto", "min", "mean", "joint-min"] = hyperparameter(
+        "auto",
+        "how the critics' values become one: min, of finite actions choice by choice; mean; joint-min, of finite "
+        "actions per state all values of the critic that is least under the policy; auto: mean in a discrete "
+        "environment, joint-min for bins, else min",
+    )
 
     def resolved(self, spaces: Spaces) -> Hyperparameters:
-        """As above; an automatic target entropy depends on the kind of the actions."""
-        numbers = self._numbers()
+        """As above; what is automatic depends on the kind of the actions."""
+        discrete = bool(spaces.choices) and not self.bins
+        chosen = {name: values[discrete] for name, values in AUTO.items() if getattr(self, name) == "auto"}
+        if self.critic_reduction == "auto":
+            chosen["critic_reduction"] = "mean" if discrete else "joint-min" if spaces.choices else "min"
+        elif self.critic_reduction == "joint-min" and not spaces.choices:
+            raise ValueError("critic_reduction = joint-min is for finite actions: take min, or set bins")
+        known = self.model_copy(update=chosen)
+        numbers = known._numbers()
         if self.target_entropy == "auto":
             largest = spaces.action * math.log(spaces.choices) if spaces.choices else 0.0
             numbers["target_entropy"] = 0.5 * largest if spaces.choices else -float(spaces.action)
-        return self.model_copy(update=numbers)
+        return known.model_copy(update=numbers)
 
     def gradient_steps(self, steps: int) -> int:
-        """Those of the critics or of the actor, whichever are more."""
-        return max(0, steps - self.learning_starts) * max(self.critic_updates_per_step, self.actor_updates_per_step)
+        """Those of the critics or of the actor, whichever are more; before `resolved`, as for continuous actions."""
+        starts = AUTO["learning_starts"][0] if self.learning_starts == "auto" else self.learning_starts
+        return max(0, steps - starts) * max(self.critic_updates_per_step, self.actor_updates_per_step)
 
 
 class OnPolicyHyperparameters(SharedHyperparameters):
     """What every actor-critic with rollouts has. An algorithm's `Config` adds its own."""
 
-    hidden_sizes: tuple[Annotated[int, Field(ge=1)], ...] = hyperparameter(
-        (64, 64), "units per hidden layer, of every network", min_length=1
-    )
+    learning_rate: Positive = hyperparameter(3e-4, "Adam step size")
+    hidden_sizes: Sizes = hyperparameter((64, 64), "units per hidden layer, of every network")
     activation: Literal["relu", "tanh", "silu", "gelu", "elu"] = hyperparameter("tanh", "nonlinearity between layers")
     initialisation: Literal["orthogonal", "uniform"] = hyperparameter(
         "orthogonal",

@@ -91,6 +91,7 @@ class SquaredL2:
 
     def project(self, y: Tensor) -> Tensor:
         """Sparsemax: [y - ν]₊ with the ν at which it sums to one, found by sorting."""
+        y = _bounded(y)
         z = y.detach() - y.detach().amax(-1, keepdim=True)
         z_sorted = z.sort(-1, descending=True).values
         k = torch.arange(1, z.shape[-1] + 1, dtype=z.dtype, device=z.device)
@@ -139,6 +140,7 @@ class Tsallis:
 
     def project(self, y: Tensor) -> Tensor:
         """p = [1 + (q - 1)(y - ν)]₊^(1 / (q - 1)) with the ν at which it sums to one."""
+        y = _bounded(y)
         w = (self.q - 1) * (y.detach() - y.detach().amax(-1, keepdim=True))
         p, slope = self._at(w, self._normaliser(w))
         return _differentiable(p / p.sum(-1, keepdim=True), slope.clamp(max=torch.finfo(p.dtype).eps ** -0.5), y)
@@ -216,6 +218,11 @@ def _log(p: Tensor) -> Tensor:
     return p.clamp(min=least(p.dtype)).log()
 
 
+def _bounded(y: Tensor) -> Tensor:
+    """The same with the least number for -∞, an action that is ruled out: 0 · ∞ and ∞ - ∞ must not become NaN."""
+    return y.clamp(min=torch.finfo(y.dtype).min / 4)
+
+
 def _differentiable(p: Tensor, slope: Tensor, y: Tensor) -> Tensor:
     """The number p with the derivative dp/dy = diag(s) - s sᵀ / Σs of s = `slope`: plus a linear function that is 0."""
     dy = y - y.detach()
@@ -225,6 +232,7 @@ def _differentiable(p: Tensor, slope: Tensor, y: Tensor) -> Tensor:
 
 def _conjugate(Phi: MirrorMap, y: Tensor) -> Tensor:
     """Φ*(y); the largest entry is taken out first, so that large dual values cost no digits."""
+    y = _bounded(y)
     p, top = Phi.project(y).detach(), y.detach().amax(-1, keepdim=True)
     return top.squeeze(-1) + (p * (y - top)).sum(-1) - Phi.phi(p)
 

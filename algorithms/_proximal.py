@@ -33,15 +33,24 @@ class ProximalConfig(Hyperparameters):
         "error of the dual vector f against its target y: yf: D_Φ*(y, f), the proximal objective; fy: D_Φ*(f, y), "
         "whose gradient does not vanish before f fits; squares: ½‖f - y‖²; auto: fy for finite actions, else yf",
     )
+    temperature_follows: Literal["auto", "policy", "target"] = hyperparameter(
+        "auto",
+        "whose Φ an automatic temperature keeps: the policy's, or its target's, π̂; with target the loss is without the "
+        "factor τ/β; auto: target for orientation = fy, else policy",
+    )
 
     def resolved(self, spaces: Spaces) -> Hyperparameters:
         """The orientation that auto stands for; the dual vector of a continuous policy is no output of its network."""
-        known = super().resolved(spaces)
-        if self.orientation == "auto":
-            return known.model_copy(update={"orientation": "fy" if spaces.choices else "yf"})
-        if self.orientation != "yf" and not spaces.choices:
-            raise ValueError(f"orientation = {self.orientation} needs finite actions: leave it out, or set bins")
-        return known
+        known, orientation = super().resolved(spaces), self.orientation
+        if orientation == "auto":
+            orientation = "fy" if spaces.choices else "yf"
+        follows = self.temperature_follows
+        if follows == "auto":
+            follows = "target" if orientation == "fy" else "policy"
+        for name, value, usual in (("orientation", orientation, "yf"), ("temperature_follows", follows, "policy")):
+            if value != usual and not spaces.choices:
+                raise ValueError(f"{name} = {value} needs finite actions: leave it out, or set bins")
+        return known.model_copy(update={"orientation": orientation, "temperature_follows": follows})
 
 
 class State(NamedTuple):
@@ -63,6 +72,7 @@ class Parts(NamedTuple):
     draw: Draw
     phi: Tensor  # 0-dim, mean Φ(π^θ)
     proximity: Tensor  # 0-dim, mean D_Φ(π^θ, π^k)
+    followed: Tensor  # 0-dim, the mean Φ that an automatic temperature keeps
 
 
 ActorLoss = Callable[..., tuple[Tensor, Parts]]  # (model, actor, old_actor, critic, τ, β, s, noise)
@@ -93,7 +103,7 @@ def policy_step(
     actor, adam = adam_step(state.actor, gradient, state.actor_adam, c.learning_rate)
     entropy = -model.policy.expectation(parts.draw, parts.draw.log_prob).mean()
     new = state._replace(actor=actor, actor_adam=adam)
-    new, metrics = temperature_step(model, new, parts.phi, phi_target, c)
+    new, metrics = temperature_step(model, new, parts.followed, phi_target, c)
     own = {"phi": parts.phi, "proximity": parts.proximity, "eta": c.beta / (tau * (1 - c.beta))}
     return new, {"actor_loss": value, "entropy": entropy, **own, **metrics}
 
@@ -111,6 +121,8 @@ def finite_loss(
     """τ/β E_s of the error of f against y, summed over the action's coordinates: exact, in reward units.
 
     D_Φ*(y, f) = Φ*(y) + Φ(π^θ) - ⟨y, π^θ⟩ has no gradient where π^θ is zero; that of D_Φ*(f, y) in f is π^θ - π̂ [D].
+    With the latter π^θ tends to E[π̂] where π̂ changes with the critics, and Φ(π^θ) ≤ E Φ(π̂) stays below its target
+    however small τ is: there τ follows Φ(π̂), and τ/β, which would stop π^θ as τ falls, is left out [D].
     """
     Phi, pi, old = model.policy.mirror_map, *(model.policy.distribution(p, s) for p in (actor, old_actor))
     f, y = pi.dual, target(model, old, critic, tau, beta, s, noise)
@@ -119,7 +131,10 @@ def finite_loss(
     else:
         D = Phi.dual_divergence(y, f) if model.config.orientation == "yf" else Phi.dual_divergence(f, y)
     phi, proximity = Phi.phi(pi.prob).sum(-1).mean(), Phi.divergence(pi.prob, old.prob).sum(-1).mean()
-    return tau / beta * D.sum(-1).mean(), Parts(model.policy.draw(pi, noise), phi, proximity)
+    draw, error = model.policy.draw(pi, noise), D.sum(-1).mean()
+    if model.config.temperature_follows == "policy":
+        return tau / beta * error, Parts(draw, phi, proximity, phi)
+    return error, Parts(draw, phi, proximity, Phi.phi(Phi.project(y)).sum(-1).mean())
 
 
 def target(model: Any, old: Simplices, critic: Tensor, tau: Tensor, beta: Tensor, s: Tensor, noise: Tensor) -> Tensor:

@@ -94,7 +94,7 @@ def actor_loss(
     phi = regulariser(model, pi, draw).mean()
     l2_old = 0.5 * (inner(policy, pi, pi) - 2 * inner(policy, pi, old) + inner(policy, old, old)).mean()
     J = tau * (1 - beta) / beta * l2_old + tau * phi - q.mean()
-    return J, Parts(draw, phi, l2_old)
+    return J, Parts(draw, phi, l2_old, phi)
 
 
 def phi_target(model: ActorCritic, c: Any) -> Tensor:

@@ -120,7 +120,7 @@ def actor_loss(
     phi = regulariser(model, pi, draw).mean()
     D = overlap(pi, pi, q) - q * overlap(pi, old, q) + (q - 1) * overlap(old, old, q)
     proximity = (D / (q * (q - 1))).mean()
-    return tau * (1 - beta) / beta * proximity + tau * phi - value, Parts(draw, phi, proximity)
+    return tau * (1 - beta) / beta * proximity + tau * phi - value, Parts(draw, phi, proximity, phi)
 
 
 def phi_target(model: ActorCritic, c: Any) -> Tensor:

@@ -1,8 +1,8 @@
 """MAMPO: modified AMPO, whose old dual vector is that of the actual policy, so that primal and dual agree.
 
 The DAPO paper (arXiv 2410.01249) names it; the public material does not define it. Both readings are ours [R]:
-`network` is AMPO with τ log π^k(a|s) in place of the frozen dual network; `policy` has no dual network, the policy's
-log-density is the dual vector, and the squared error is taken modulo the constant per state that no policy sees.
+`policy` has no dual network, the policy's log-density is the dual vector, and the squared error is taken modulo the
+constant per state that no policy sees; `network` is AMPO with τ log π^k(a|s) in place of the frozen dual network.
 Symbols: π^k the policy frozen for an iteration, ℓ_θ = log π^θ(a|s), Q the minimum of the critics, τ the temperature.
 """
 
@@ -11,22 +11,30 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from torch import Tensor
-from torch.func import grad_and_value
 
 from algorithms import _actor_critic, _dual_network
-from algorithms._actor_critic import ActorCritic, negative_entropy, temperature_step
+from algorithms._actor_critic import ActorCritic, negative_entropy
 from algorithms._diagnostics import dual_errors
-from algorithms._dual_network import DualNetworkConfig, State, dual_network_errors, projection_step
+from algorithms._dual_network import (
+    DualNetworkConfig,
+    State,
+    density_error,
+    dual_network_errors,
+    projection_step,
+    without_network,
+)
 from algorithms._hyperparameters import hyperparameter
-from algorithms._optim import adam_step
 from algorithms._types import Batch, Draw, Metrics
 
 
 class Config(DualNetworkConfig):
     """The hyperparameters of MAMPO."""
 
-    reading: Literal["network", "policy"] = hyperparameter(
-        "network", "network: AMPO with the old policy's own dual vector; policy: no dual network"
+    reading: Literal["policy", "network"] = hyperparameter(
+        "policy", "policy: no dual network; network: AMPO with the old policy's own dual vector, which is fragile"
+    )
+    fitted_at: Literal["policy", "mixed"] = hyperparameter(
+        "policy", "for reading = network: of π^k only; mixed: half of the replay, where log π^k has no lower bound"
     )
     samples: int = hyperparameter(4, "actions of π^k per state, for reading = policy", "N", ge=2)
 
@@ -67,27 +75,13 @@ def policy_loss(
 
     In reward units; zero if and only if π^θ = π̂ ∝ (π^k)^(1-β) exp(β Q/τ) on the actions, whatever is added to Q per s.
     """
-    policy = model.policy
-    draws = policy.draw(policy.distribution(old_actor, s), noise)
-    y = (1 - beta) * tau * draws.log_prob + beta * model.critic.of_draw(critic, s, draws)
-    ell = policy.log_prob_of(policy.distribution(actor, s), draws)
-    return 0.5 * policy.variance(draws, tau * ell - y).mean()
+    draws, x = density_error(model, actor, old_actor, critic, tau, beta, s, noise)
+    return 0.5 * model.policy.variance(draws, x).mean()
 
 
 def policy_step(model: ActorCritic, state: State, batch: Batch, noise: Tensor, c: Any) -> tuple[State, Metrics]:
     """One gradient step of the reading without a dual network, and one on an automatic temperature."""
-    tau, s = model.temperature(state, c), batch.observation
-
-    def loss(actor: Tensor) -> Tensor:
-        return policy_loss(model, actor, state.old_actor, state.critic, tau, c.beta, s, noise[1:-1])
-
-    gradient, value = grad_and_value(loss)(state.actor)
-    actor, adam = adam_step(state.actor, gradient, state.actor_adam, c.learning_rate)
-    draw = model.policy.draw(model.policy.distribution(state.actor, s), noise[-1])
-    entropy = -model.policy.expectation(draw, draw.log_prob).mean()
-    new = state._replace(actor=actor, actor_adam=adam)
-    new, metrics = temperature_step(model, new, -entropy, -c.target_entropy, c)
-    return new, {"actor_loss": value, "entropy": entropy, "eta": c.beta / (tau * (1 - c.beta)), **metrics}
+    return without_network(model, state, batch, noise, c, policy_loss)
 
 
 PHASES = {"dual": dual_step, "projection": projection_step, "both": both_step, "policy": policy_step}

@@ -21,6 +21,7 @@ from algorithms._types import Algorithm, OnPolicyAlgorithm, Spaces
 from dapo_cli import remarks, setting_files
 from dapo_cli.errors import BadInput, did_you_mean
 from dapo_cli.project_file import find_project_file, read_toml
+from store import added
 
 M = TypeVar("M", bound=BaseModel)
 KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}
@@ -217,7 +218,8 @@ def given(options: Mapping[str, Any], assignments: Iterable[str] = ()) -> dict[s
 def restore(run: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]) -> RunConfig:
     """The configuration of a run that the database holds, as it was resolved then."""
     rows = list(rows)
-    values = {row["name"]: row["value"] for row in rows} | {name: run[name] for name in ("algo", "env", "seed")}
+    values = added.completed(run["algo"], {row["name"]: row["value"] for row in rows})
+    values |= {name: run[name] for name in ("algo", "env", "seed")}
     algorithm = load_algorithm(run["algo"])
     sources = dict.fromkeys(values, "the database")
     unknown = set(values) - set(Settings.model_fields) - set(algorithm.Config.model_fields)
@@ -266,6 +268,20 @@ def symbol(field: FieldInfo) -> str | None:
     return value if isinstance(value, str) else None
 
 
+def kinds(field: FieldInfo) -> set[Any]:
+    """The types of value that a field takes beside words: {int}, {float}, {tuple}."""
+
+    def of(annotation: Any) -> set[Any]:
+        origin, args = get_origin(annotation), get_args(annotation)
+        if origin is Literal:
+            return set()
+        if origin is tuple:
+            return {tuple}
+        return of(args[0]) if origin is Annotated else set().union(*map(of, args)) if args else {annotation}
+
+    return of(field.annotation)
+
+
 def describe_range(field: FieldInfo) -> str:
     """What a field accepts, in words: "auto or a number > 0", "relu | tanh", "a list of whole numbers ≥ 1"."""
     return _accepted(field.annotation, field.metadata)
@@ -309,8 +325,9 @@ def _assignment(text: str) -> tuple[str, Any]:
 
 def _validated(model: type[M], values: Mapping[str, Any], sources: Mapping[str, str]) -> M:
     own = {name: value for name, value in values.items() if name in model.model_fields}
-    kinds = {name: field.annotation for name, field in model.model_fields.items()}
-    wrong = [name for name, value in own.items() if isinstance(value, bool) and kinds[name] is not bool]
+    wrong = [
+        name for name, value in own.items() if isinstance(value, bool) and bool not in kinds(model.model_fields[name])
+    ]
     wrong += [name for name, value in own.items() if _is_huge(value)]
     if not wrong:  # pydantic would take true for 1
         try:

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from store import added
 from store._values import decode_setting
 from store.models import Hyperparameter, Run
 
@@ -27,9 +28,9 @@ def configuration(algo: str, env: str, seed: int, settings: Mapping[str, Any]) -
 
     `settings` are all resolved settings and hyperparameters, name -> value (bool, int, float, str, list or None). What
     the run is for (its kind), its tags and its note do not count, nor does the machine: on another one, the same
-    configuration may differ in the last bit.
+    configuration may differ in the last bit. A setting that a later dapo added does not count at the value from before.
     """
-    counted = {name: value for name, value in settings.items() if name not in WITHOUT_EFFECT}
+    counted = {name: value for name, value in added.counted(algo, settings).items() if name not in WITHOUT_EFFECT}
     whole = {"algo": algo, "env": env, "seed": seed, "settings": counted}
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import pandas as pd
 from sqlalchemy import ColumnElement, Select, Table, select
 
 from store import runs as store_runs
+from store import settings as settings_of_runs
 from store import summaries, wrong_values
-from store._values import decode_setting
-from store.models import Base, Hyperparameter, Run
+from store.models import Base
 from store.session import Database
 
 _TYPES = {int: "Int64", float: "Float64", bool: "boolean", str: "string"}
@@ -37,7 +37,7 @@ def runs(db: Database, where: ColumnElement[bool] | None = None) -> pd.DataFrame
         }
         columns["tags"] = pd.Series([tuple(row["tags"]) for row in rows], dtype=object)
         frame = pd.DataFrame(columns)
-        return pd.concat([frame, _settings(db, [row["id"] for row in rows], set(columns), where)], axis="columns")
+        return pd.concat([frame, _settings(db, [row["id"] for row in rows], columns)], axis="columns")
 
 
 def episodes(db: Database, ids: Sequence[str]) -> pd.DataFrame:
@@ -69,23 +69,10 @@ def final_training(db: Database, where: ColumnElement[bool] | None = None, windo
     return _by_run(summaries.final_training(db, where, window))
 
 
-def _settings(db: Database, ids: list[str], taken: set[str], where: ColumnElement[bool] | None) -> pd.DataFrame:
-    query = select(Hyperparameter.run_id, Hyperparameter.name, Hyperparameter.value, Hyperparameter.type)
-    if where is not None:
-        query = query.where(Hyperparameter.run_id.in_(select(Run.id).where(where)))
-    position = {run_id: index for index, run_id in enumerate(ids)}
-    columns: dict[str, list[Any]] = {}
-    decoded: dict[tuple[str | None, str], Any] = {}  # a few values, on very many rows
-    with db.connect() as session:
-        for run_id, name, value, type_ in session.execute(query):
-            if run_id not in position or name in taken:
-                continue
-            if (value, type_) not in decoded:
-                decoded[value, type_] = decode_setting(value, type_)
-            if name not in columns:
-                columns[name] = [None] * len(ids)
-            columns[name][position[run_id]] = decoded[value, type_]
-    return pd.DataFrame({name: _typed(columns[name]) for name in sorted(columns)})
+def _settings(db: Database, ids: list[str], taken: Collection[str]) -> pd.DataFrame:
+    settings = settings_of_runs.values(db, ids)
+    names = sorted({name for own in settings.values() for name in own}.difference(taken))
+    return pd.DataFrame({name: _typed([settings[id_].get(name) for id_ in ids]) for name in names})
 
 
 def _typed(values: list[Any]) -> pd.Series[Any]:

@@ -8,23 +8,28 @@ from typing import Any
 
 from sqlalchemy import select
 
+from store import added
 from store._values import decode_setting
-from store.models import Hyperparameter
+from store.models import Hyperparameter, Run
 from store.session import Database
 
 MANY = 1000  # ids: beyond that, reading every run is quicker and within every database's limit
 
 
 def values(db: Database, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """The hyperparameters of each run: name -> value."""
+    """The hyperparameters of each run: name -> value, those included that a run was made before."""
     query = select(Hyperparameter.run_id, Hyperparameter.name, Hyperparameter.value, Hyperparameter.type)
+    runs = select(Run.id, Run.algo)
     if len(ids) <= MANY:
-        query = query.where(Hyperparameter.run_id.in_(ids))
+        query, runs = query.where(Hyperparameter.run_id.in_(ids)), runs.where(Run.id.in_(ids))
     settings: dict[str, dict[str, Any]] = {id_: {} for id_ in ids}
     with db.connect() as session:
         for run_id, name, value, type_ in session.execute(query):
             if run_id in settings:
                 settings[run_id][name] = _decoded(value, type_)
+        for run_id, algo in session.execute(runs):
+            if run_id in settings:
+                settings[run_id] = added.completed(algo, settings[run_id])
     return settings
 
 

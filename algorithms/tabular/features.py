@@ -24,17 +24,27 @@ def random_features(mdp: MDP, rank: int, generator: torch.Generator) -> Tensor:
     return torch.randn(*mdp.r.shape, rank, generator=generator, dtype=mdp.r.dtype)
 
 
-def ampo(Phi: MirrorMap, psi: Tensor, rho: Tensor, *, modulo_constants: bool = False) -> Improve:
+def ampo(
+    Phi: MirrorMap, psi: Tensor, rho: Tensor, *, modulo_constants: bool = False, advantages: float | None = None
+) -> Improve:
     """θ = argmin Σ_s ρ(s) ‖f_θ(s, ·) - y(s, ·)‖², one solve. With `modulo_constants` f and y are centred per state.
 
     A policy does not see a constant per state, but least squares pays for it; AMPO as published does not centre.
+    `advantages`: β of the step; the target then has A = Q - V_τ for Q, from the uniform policy on.
     """
+    policy: Tensor | None = None
 
     def improve(y: Tensor) -> Tensor:
+        nonlocal policy
+        if advantages is not None:
+            p = torch.full_like(y, 1 / y.shape[-1]) if policy is None else policy
+            q = y - (1 - advantages) * Phi.gradient(p)  # β Q/τ
+            y = y - ((p * q).sum(-1) - advantages * Phi.phi(p)).unsqueeze(-1)
         features, target = (centred(psi, -2), centred(y, -1)) if modulo_constants else (psi, y)
         weights = rho.unsqueeze(-1).expand_as(y)
         theta = solve(gram(features, weights * target), gram(features, weights.unsqueeze(-1) * features))
-        return Phi.project(dual(psi, theta))
+        policy = Phi.project(dual(psi, theta))
+        return policy
 
     return improve
 

@@ -36,6 +36,7 @@ from sqlalchemy import (
 from dapo_cli.analysis import moments
 from dapo_cli.analysis.expression import RANGES, AllOf, AnyOf, Comparison, Literal, Node, Not, parse
 from dapo_cli.errors import BadInput, did_you_mean
+from store import added
 from store.folding import contains
 from store.liveness import dead_runs, status_expression
 from store.models import Hyperparameter, Run, Tag
@@ -150,25 +151,14 @@ class _Translator:
 
     def _hyperparameter(self, node: Comparison) -> Condition:
         named = Hyperparameter.name == node.field
-        if self.session.scalar(select(Hyperparameter.run_id).where(named).limit(1)) is None:
+        earlier = [entry for entry in added.ADDED if entry.name == node.field]
+        if not earlier and self.session.scalar(select(Hyperparameter.run_id).where(named).limit(1)) is None:
             self._unknown(node)
-        literals = [literal for literal in node.literals if not literal.null]
-        if node.operator == "=":
-            numbers = [literal.number for literal in literals if literal.number is not None]
-            is_text = Hyperparameter.type.not_in(("int", "float"))
-            texts = Hyperparameter.value.in_([_canonical(literal.text) for literal in literals])
-            is_it = or_(hyperparameter_number().in_(numbers), and_(is_text, texts))
-            if any(literal.nan for literal in literals):
-                is_it = or_(is_it, and_(not_(is_text), Hyperparameter.value == "NaN"))
-            equal = _exists(Hyperparameter, named, is_it)
-            absent = not_(_exists(Hyperparameter, named, Hyperparameter.type != "null"))
-            return or_(equal, absent) if len(literals) < len(node.literals) else equal
-        if node.operator == "~":
-            return _exists(Hyperparameter, named, contains(Hyperparameter.value.expression, literals[0].text))
-        number = literals[0].number
-        if number is None:
-            raise BadInput(f"--where: {node.field} {node.operator} '{literals[0].text}': a number must stand there")
-        return _exists(Hyperparameter, named, _RANGES[node.operator](hyperparameter_number(), number))
+        holds = or_(_exists(Hyperparameter, named, _matches(node)), *(_earlier(entry, node) for entry in earlier))
+        if any(literal.null for literal in node.literals):
+            had = or_(false(), *(_made_before(entry) for entry in earlier if entry.before is not None))
+            return or_(holds, not_(or_(_exists(Hyperparameter, named, Hyperparameter.type != "null"), had)))
+        return holds
 
     def _unknown(self, node: Comparison) -> NoReturn:
         remedy = did_you_mean(node.field, known_fields(self.session))
@@ -204,6 +194,54 @@ def _time(node: Comparison, column: ColumnElement[Any]) -> Condition:
         bounds |= {">=": column >= found.begin, "=": and_(column >= found.begin, column < found.end)}
         conditions.append(func.coalesce(bounds[node.operator], false()))
     return or_(*conditions)
+
+
+def _matches(node: Comparison) -> Condition:
+    """That the value of a row of `hyperparameter` is as a comparison says."""
+    literals = [literal for literal in node.literals if not literal.null]
+    if node.operator == "=":
+        numbers = [literal.number for literal in literals if literal.number is not None]
+        is_text = Hyperparameter.type.not_in(("int", "float"))
+        texts = Hyperparameter.value.in_([_canonical(literal.text) for literal in literals])
+        is_it = or_(hyperparameter_number().in_(numbers), and_(is_text, texts))
+        if any(literal.nan for literal in literals):
+            is_it = or_(is_it, and_(not_(is_text), Hyperparameter.value == "NaN"))
+        return is_it
+    if node.operator == "~":
+        return contains(Hyperparameter.value.expression, literals[0].text)
+    return _RANGES[node.operator](hyperparameter_number(), _bound(node))
+
+
+def _bound(node: Comparison) -> float:
+    """The number that a comparison of size has on its right."""
+    number = node.literals[0].number
+    if number is None:
+        raise BadInput(f"--where: {node.field} {node.operator} '{node.literals[0].text}': a number must stand there")
+    return number
+
+
+def _earlier(entry: added.Added, node: Comparison) -> Condition:
+    """That a run was made before a setting, and with a value as the comparison says."""
+    if isinstance(entry.before, added.As):
+        same = Hyperparameter.name == entry.before.name
+        return and_(_made_before(entry), _exists(Hyperparameter, same, _matches(node)))
+    value, literals = entry.before, [literal for literal in node.literals if not literal.null]
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    text = value if isinstance(value, str) else json.dumps(value)
+    if node.operator == "=":
+        equal = any(one.number == value if number else _canonical(one.text) == text for one in literals)
+    elif node.operator == "~":
+        equal = literals[0].text.casefold() in text.casefold()
+    else:
+        equal = bool(_RANGES[node.operator](value, _bound(node))) if number else False
+    return _made_before(entry) if equal else false()
+
+
+def _made_before(entry: added.Added) -> Condition:
+    """That a run lacks the setting because it was made before it."""
+    beside = _exists(Hyperparameter, Hyperparameter.name == entry.beside)
+    lacks = not_(_exists(Hyperparameter, Hyperparameter.name == entry.name))
+    return and_(beside, lacks, Run.algo.in_(entry.algos)) if entry.algos else and_(beside, lacks)
 
 
 def _exists(table: type[Hyperparameter | Tag], *conditions: Condition) -> Condition:

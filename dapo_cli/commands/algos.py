@@ -17,7 +17,8 @@ def algos(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """List the algorithms, or every hyperparameter of one: symbol, default, range, meaning."""
+    """List the algorithms and how they differ from dapo-kl, or every hyperparameter of one: default, range, meaning."""
+    from algorithms._family import DIFFERENCES
     from dapo_cli import config as configuration
 
     if name is None:
@@ -26,11 +27,16 @@ def algos(
         known = {name: configuration.load_algorithm(name) for name in algorithms.names()}
         if as_json:
             console.print_json(
-                [{"name": n, "actions": _kinds(one), "summary": _summary(one.__doc__)} for n, one in known.items()]
+                [
+                    {"name": n, "actions": _kinds(one), "summary": _summary(one.__doc__), **_difference(n)}
+                    for n, one in known.items()
+                ]
             )
         else:
             rows = [(n, _actions(one), _summary(one.__doc__)) for n, one in known.items()]
             console.print_table(("algorithm", "actions", "what it is"), rows, whole=("algorithm", "actions"))
+            for name, difference in DIFFERENCES.items():
+                console.write(f"\n{name}: {difference.sentence}\n    {difference.equation}")
         return
 
     from algorithms._hyperparameters import Hyperparameters, OnPolicyHyperparameters
@@ -50,9 +56,11 @@ def algos(
     ]
     if as_json:
         facts = {"name": name, "actions": _kinds(algorithm), "summary": _summary(algorithm.__doc__)}
-        console.print_json({**facts, "hyperparameters": fields})
+        console.print_json({**facts, **_difference(name), "hyperparameters": fields})
         return
     console.write((algorithm.__doc__ or "").strip() + "\n")
+    if name in DIFFERENCES:
+        console.write(f"Beside DAPO-KL: {DIFFERENCES[name].sentence}\n    {DIFFERENCES[name].equation}\n")
     console.write(f"actions: {', '.join(_kinds(algorithm))}\n")
     console.print_table(
         ("name", "symbol", "default", "range", "meaning"),
@@ -75,3 +83,11 @@ def _actions(algorithm: object) -> str:
 
 def _summary(doc: str | None) -> str:
     return (doc or "").strip().partition("\n")[0].partition(": ")[2]
+
+
+def _difference(name: str) -> dict[str, str | None]:
+    """How it differs from DAPO-KL; nulls for a plug-in, of which that is not known."""
+    from algorithms._family import DIFFERENCES
+
+    found = DIFFERENCES.get(name)
+    return {"difference": found and found.sentence, "equation": found and found.equation}

@@ -52,7 +52,7 @@ def comparisons(node: Node) -> Iterator[Comparison]:
 
 
 def holds(node: Node, values: Mapping[str, Any]) -> bool:
-    """Whether a filter is true of these values by name."""
+    """Whether a filter is true of these values by name. Raises BadInput for one that is not known yet."""
     match node:
         case AllOf(nodes):
             return all(holds(inner, values) for inner in nodes)
@@ -69,6 +69,11 @@ def _compare(node: Comparison, value: Any) -> bool:
     if value is None:
         return node.operator == "=" and any(literal.null for literal in node.literals)
     literals = [literal for literal in node.literals if not literal.null]
+    if value == "auto" and node.field != "temperature" and any(literal.text != "auto" for literal in literals):
+        raise BadInput(
+            f"{node.field} is auto, and has its value only when the environment is made: "
+            f"give it a value before a condition on it"
+        )
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if node.operator in _RANGES:
         return number and _RANGES[node.operator](value, literals[0].number)

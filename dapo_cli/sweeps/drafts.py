@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, get_origin
+from typing import Any, NamedTuple
 
 from dapo_cli import config as configuration
 from dapo_cli import setting_files
-from dapo_cli.config import RunConfig, Settings
+from dapo_cli.config import RunConfig, Settings, kinds
 from dapo_cli.errors import BadInput, did_you_mean
 from dapo_cli.sweeps import conditions, vary
 from dapo_cli.sweeps.definition import COMMAND_LINE, SWEEP_KEYS, Definition
@@ -148,7 +148,7 @@ def _unknown(name: str, algo: str, source: str, known: Known) -> BadInput:
 
 def _axis(field: Any, name: str, value: Any, draft: Draft) -> list[Any]:
     """The values that a value written down stands for: those of a list, unless the setting is itself a list."""
-    is_list = field is not None and get_origin(field.annotation) is tuple
+    is_list = field is not None and tuple in kinds(field)
     several = isinstance(value, list) and (not is_list or (bool(value) and isinstance(value[0], list)))
     values = value if several else [value]
     source = draft.sources[name]

@@ -24,7 +24,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from dapo_cli.config import RunConfig
+from dapo_cli.config import RunConfig, kinds
 from dapo_cli.errors import BadInput, did_you_mean
 from dapo_cli.sweeps import grid
 from dapo_cli.sweeps.definition import Definition
@@ -108,7 +108,7 @@ def read(definition: Definition) -> Search:
         raise BadInput(f"{given} is given and searched for in {definition.source}: take one out")
     ends = {name: _ends(name, value, place) for name, value in parameters.items()}
     for name, field in type(configs[0].hyperparameters).model_fields.items():
-        if field.annotation is int and any(isinstance(end, float) for end in ends.get(name, ())):
+        if kinds(field) == {int} and any(isinstance(end, float) for end in ends.get(name, ())):
             raise BadInput(f"{name} in {place} is a whole number: write its low and high without a point")
     for number in range(max(map(len, ends.values()))):
         search.configs({name: values[number % len(values)] for name, values in ends.items()})

@@ -20,31 +20,46 @@ FROM = (1, 10, 50)  # the tightest ratio is that from these iterations on
 _NEGLIGIBLE = 1e-6  # a bound below it says more about rounding than about tightness
 
 
+PARTS = ("exact", "inexact")  # bounds without and with a term for the error of a step
+OF_VALUES = ("T2", "T3", "T4", "T5", "T7")  # these bound a gap of values, which is at most 1/(1 - γ)
+
+
+@dataclass
+class Part:
+    """The exact or the inexact bounds of a statement."""
+
+    checked: int = 0
+    vacuous: int = 0  # bounds above 1/(1 - γ), which say nothing
+    ratios: dict[int, float] = field(default_factory=lambda: dict.fromkeys(FROM, -math.inf))
+
+
 @dataclass
 class Tally:
     """One statement for one mirror map."""
 
-    checked: int = 0
     violations: int = 0
     worst: float = 0.0  # measured - bound of the worst violation
-    ratios: dict[int, float] = field(default_factory=lambda: dict.fromkeys(FROM, -math.inf))
+    parts: dict[str, Part] = field(default_factory=dict)
     breaches: dict[str, int] = field(default_factory=dict)  # control -> how often its bound was broken
 
-    def add(self, check: Check, rounding: float) -> None:
+    def add(self, check: Check, rounding: float, gamma: float) -> None:
         """Count one iteration of a batch of MDPs; a bound may be passed by `rounding`. What is no number violates."""
         excess = check.measured - check.bound
         wrong = ~(excess <= rounding)
         if check.control:
             self.breaches[check.control] = self.breaches.get(check.control, 0) + int(wrong.sum())
             return
-        self.checked += excess.numel()
+        part = self.parts.setdefault(PARTS[check.epsilon], Part())
+        part.checked += excess.numel()
+        if check.statement in OF_VALUES:
+            part.vacuous += int((check.bound > 1 / (1 - gamma)).sum())
         if wrong.any():
             self.violations += int(wrong.sum())
             self.worst = max(self.worst, float(excess[wrong].max()))
         telling = check.bound > _NEGLIGIBLE
         if telling.any():
             ratio = float((check.measured / check.bound)[telling].max())
-            self.ratios = {first: max(old, ratio) if check.k >= first else old for first, old in self.ratios.items()}
+            part.ratios = {first: max(old, ratio) if check.k >= first else old for first, old in part.ratios.items()}
 
 
 def run(instances: int, seed: int) -> list[dict[str, Any]]:
@@ -55,7 +70,7 @@ def run(instances: int, seed: int) -> list[dict[str, Any]]:
             wanted = frozenset(statement.name for statement in STATEMENTS if name in statement.maps)
             for check in checks(mdp, mirror_map(q), wanted):
                 if check.statement in wanted:
-                    tallies[check.statement, name].add(check, rounding(q, mdp.gamma))
+                    tallies[check.statement, name].add(check, rounding(q, mdp.gamma), mdp.gamma)
     return [_record(statement, instances, tallies) for statement in STATEMENTS]
 
 
@@ -105,15 +120,29 @@ def _record(statement: Statement, instances: int, tallies: dict[tuple[str, str],
 
 def _summary(tallies: list[Tally]) -> dict[str, Any]:
     controls = {what: [tally.breaches[what] for tally in tallies] for what in tallies[0].breaches}
+    names = [name for name in PARTS if name in tallies[0].parts]
+    parts = {name: _part([tally.parts[name] for tally in tallies]) for name in names}
     return {
-        "checked": sum(tally.checked for tally in tallies),
+        "checked": sum(part["checked"] for part in parts.values()),
         "violations": sum(tally.violations for tally in tallies),
         "worst_violation": max(tally.worst for tally in tallies),
-        "tightest_ratio": {str(first): max(tally.ratios[first] for tally in tallies) for first in FROM},
+        "tightest_ratio": {
+            str(first): max(part["tightest_ratio"][str(first)] for part in parts.values()) for first in FROM
+        },
+        "parts": parts,
         "control": {
             "what": "; ".join(controls),
             "caught": bool(controls) and all(min(breaches) > 0 for breaches in controls.values()),
             "breaches": sum(sum(breaches) for breaches in controls.values()),
             "each": {what: sum(breaches) for what, breaches in controls.items()},
         },
+    }
+
+
+def _part(parts: list[Part]) -> dict[str, Any]:
+    checked = sum(part.checked for part in parts)
+    return {
+        "checked": checked,
+        "tightest_ratio": {str(first): max(part.ratios[first] for part in parts) for first in FROM},
+        "vacuous": sum(part.vacuous for part in parts) / checked,
     }

@@ -104,6 +104,9 @@ def _features(mdp: MDP, seed: int) -> Iterator[Line]:
     rank = RANKS[-2]
     features, rho = psi[rank], mdp.rho
     yield line(EQUAL, "AMPO, 1 solve", "pmd-ampo-kl", ampo(Phi, features, rho), rank=rank, solves=1)
+    beta = REGULARISED_ETA * TAU / (1 + REGULARISED_ETA * TAU)
+    improve = ampo(Phi, features, rho, advantages=beta)
+    yield line(EQUAL, "AMPO, advantages, 1 solve", "pmd-ampo-advantages-kl", improve, rank=rank, solves=1)
     improve = ampo(Phi, features, rho, modulo_constants=True)
     yield line(EQUAL, "AMPO, centred, 1 solve", "pmd-ampo-centred-kl", improve, rank=rank, solves=1)
     for solves in (1, SOLVES):

@@ -34,14 +34,14 @@ _CONVEX = ("kl", "l2", "tsallis-0.5", "tsallis-1.5")  # strongly: q ≤ 2
 
 STATEMENTS = (
     Statement("T1", "monotone", "V^{k+1} ≥ V^k in every state", XIAO, _ALL),
-    Statement("T2", "sublinear, constant step", "δ_k ≤ [D*₀/((1−γ)η) + 1/(1−γ)²]/(k+1)", XIAO, _ALL),
-    Statement("T3", "linear, growing step", "δ_k ≤ (1−1/ϑ)^k [δ₀ + D*₀/((1−γ)η₀(ϑ−1))]", XIAO, _ALL),
+    Statement("T2", "sublinear, fixed η", "δ_k ≤ [D*₀/((1−γ)η) + 1/(1−γ)²]/(k+1)", XIAO, _ALL),
+    Statement("T3", "linear, growing η", "δ_k ≤ (1−1/ϑ)^k [δ₀ + D*₀/((1−γ)η₀(ϑ−1))]", XIAO, _ALL),
     Statement("T4", "one exact step", "‖V*−V^{k+1}‖ ≤ γ‖V*−V^k‖ + D_k/η_k", JOHNSON, _ALL),
-    Statement("T5", "one step with error ε", "T4's bound + √(2cε)/(2(1−γ)²)", "follows from T4", _CONVEX),
-    Statement("T6", "regularised, constant β", "‖Q*−Q^{k+1}‖ ≤ γ(1−β(1−γ))^k C", CEN, ("kl",)),
+    Statement("T5", "one inexact step", "T4's bound + √(2cε)/(2(1−γ)²)", "follows from T4", _CONVEX),
+    Statement("T6", "regularised, β", "‖Q*−Q^{k+1}‖ ≤ γ(1−β(1−γ))^k C", CEN, ("kl",)),
     Statement(
         "T7",
-        "linear down to a floor",
+        "linear to a floor",
         "‖V*−V^k‖ ≤ γ^k‖V*−V⁰‖ + Σ_j γ^{k−1−j} D_j/η_j + √(2cε)/(2(1−γ)³)",
         "follows from T4 and T5",
         _CONVEX,

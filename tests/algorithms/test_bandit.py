@@ -19,7 +19,7 @@ VARIANTS: dict[str, tuple[int, list[dict[str, object]]]] = {
     "dapo-kl": (1000, [{"beta": 0.5, "m": 10}, {"beta": 0.1, "m": 10}]),
     "dapo-l2": (1000, [{"m": 1}, {"m": 10}, {"m": 10, "phi": "entropy"}]),
     "ampo": (3000, [{"m": 10}, {"m": 10, "interleaved": True}]),
-    "mampo": (6000, [{"m": 200}]),
+    "mampo": (6000, [{"m": 200, "reading": "network"}]),
     "mdpo": (2000, [{"m": 100}]),
     "dapo-kl-star": (2000, [{"m": 10}]),
     "dapo-tsallis": (1000, [{"m": 1}, {"m": 10, "q": 1.2}]),
@@ -38,9 +38,9 @@ def test_the_optimum_is_found(name: str, updates: int, choice: dict[str, object]
     assert distance_after(name, updates, choice) < 0.05
 
 
-def test_mampo_needs_nearly_exact_fits() -> None:
+def test_mampos_network_needs_nearly_exact_fits_at_replayed_actions() -> None:
     """With m = 10, its default, the dual network's errors feed on themselves: docs/algorithms.md says so."""
-    assert not distance_after("mampo", 3000, {"m": 10}) < 1
+    assert not distance_after("mampo", 3000, {"m": 10, "reading": "network", "fitted_at": "mixed"}) < 1
 
 
 def distance_after(name: str, updates: int, choice: dict[str, object]) -> float:

@@ -10,16 +10,22 @@ from small_models import SPACES, batch_of, build
 from torch.func import grad
 
 from algorithms import _dual_network, ampo, dapo_kl, mampo, mdpo
+from algorithms._actor_critic import ActorCritic
 from algorithms._hyperparameters import coefficients
 from algorithms._policies import Gaussian
+from algorithms._types import Spaces
 
 pytestmark = pytest.mark.usefixtures("float64")
 
 
-@pytest.mark.parametrize("name", ["ampo", "mampo"])
-def test_dual_loss_by_hand(generator: torch.Generator, name: str) -> None:
-    """E[(g_ω - (1-β) g^k - βQ)²], the first half of the actions from the replay, the other from π^k."""
-    model = build(name, beta=0.3, temperature=0.2)
+@pytest.mark.parametrize("fitted_at", ["mixed", "policy"])
+@pytest.mark.parametrize(
+    ("name", "reading", "kept"),
+    [("ampo", "regularised", 0.7), ("ampo", "unregularised", 1.0), ("mampo", "network", 0.7)],
+)
+def test_dual_loss_by_hand(generator: torch.Generator, name: str, reading: str, kept: float, fitted_at: str) -> None:
+    """E[(g_ω - (1-β) g^k - βQ)²], all actions of π^k, or the first half from the replay; unregularised g^k + βQ."""
+    model = build(name, beta=0.3, temperature=0.2, reading=reading, fitted_at=fitted_at)
     module = {"ampo": ampo, "mampo": mampo}[name]
     state = module.init(model, generator)
     state = state._replace(
@@ -30,7 +36,8 @@ def test_dual_loss_by_hand(generator: torch.Generator, name: str) -> None:
     noise = torch.randn(3, 32, SPACES.action, generator=generator)
     _, metrics = module.dual_step(model, state, batch, noise, coefficients(model.config))
     s, old = batch.observation, model.policy.distribution(state.old_actor, batch.observation)
-    a = torch.where(torch.arange(32)[:, None] < 16, batch.action, torch.tanh(old.mean + old.log_std.exp() * noise[1]))
+    replayed = (torch.arange(32) < (16 if fitted_at == "mixed" else 0))[:, None]
+    a = torch.where(replayed, batch.action, torch.tanh(old.mean + old.log_std.exp() * noise[1]))
     if name == "ampo":
         g_k = _dual_network.network(model).joint(state.old_dual, s, a)
     else:
@@ -38,7 +45,7 @@ def test_dual_loss_by_hand(generator: torch.Generator, name: str) -> None:
         g_k = 0.2 * (normal.log_prob(torch.atanh(a)) - torch.log(1 - a**2)).sum(-1)
     q = model.critic.of_action(state.critic, s, a).amin(0)
     g = _dual_network.network(model).joint(state.dual, s, a)
-    torch.testing.assert_close(metrics["dual_loss"], ((g - 0.7 * g_k - 0.3 * q) ** 2).mean())
+    torch.testing.assert_close(metrics["dual_loss"], ((g - kept * g_k - 0.3 * q) ** 2).mean())
 
 
 def test_projection_by_hand(generator: torch.Generator) -> None:
@@ -122,6 +129,32 @@ class TestIdentity10:
         generator.set_state(state)
         shifted, _, _ = self.case(generator, offset=100.0)
         torch.testing.assert_close(loss(old), shifted(old))
+
+
+def test_plain_squares_are_the_centred_ones_and_a_proximity_of_the_value(generator: torch.Generator) -> None:
+    """½ E x² = ½ Var x + ½ (τ KL(π^k ‖ π^θ) + β V^k)² in each state, V^k = E[Q - τ ℓ_k]: exact for finite actions."""
+    spaces, tau, beta = Spaces(5, 1, 4), torch.tensor(0.3), torch.tensor(0.4)
+    model = ActorCritic.build(ampo.Config(hidden_sizes=(16, 16), reading="squares"), spaces)
+    actor, old = (model.policy.network.init(generator) for _ in range(2))
+    critic = model.critic.network.init(generator)
+    for s in torch.randn(4, 1, 5, generator=generator):  # one state at a time: a square of means is no mean of squares
+        pi, pi_k = (model.policy.distribution(p, s) for p in (actor, old))
+        p, q = pi_k.prob, model.critic.of_draw(critic, s, model.policy.draw(pi_k, s))
+        x = tau * pi.log_prob - (1 - beta) * tau * pi_k.log_prob - beta * q
+        variance = (p * (x - (p * x).sum()) ** 2).sum()
+        value, kl = (p * (q - tau * pi_k.log_prob)).sum(), (p * (pi_k.log_prob - pi.log_prob)).sum()
+        got = ampo.squares_loss(model, actor, old, critic, tau, beta, s, s)
+        torch.testing.assert_close(got, 0.5 * variance + 0.5 * (tau * kl + beta * value) ** 2)
+
+
+def test_without_a_regulariser_the_values_and_the_temperature_are_plain(generator: torch.Generator) -> None:
+    """The critics' target has no entropy, and the temperature is fixed: where an automatic one would begin."""
+    model = build("ampo", reading="unregularised")
+    assert model.config.temperature == model.config.initial_temperature == 0.2
+    pi = model.policy.distribution(model.policy.network.init(generator), torch.zeros(2, SPACES.observation))
+    draw = model.policy.draw(pi, torch.ones(2, SPACES.action))
+    assert ampo.regulariser(model, pi, draw).tolist() == [0, 0]
+    assert build("ampo", reading="regularised").config.temperature == "auto"
 
 
 @pytest.mark.parametrize("beta", [0.2, 0.7])

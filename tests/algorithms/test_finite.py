@@ -77,6 +77,22 @@ def test_critics_share_their_choices(generator: torch.Generator) -> None:
     assert (taken.weight.gather(-1, a.long().unsqueeze(-1)) > 0.5).all()
 
 
+def test_the_joint_minimum_is_of_one_critic_and_not_of_each_choice(generator: torch.Generator) -> None:
+    """In each state the values of the critic that is least under the policy; the least of each choice is below it."""
+    case = Case("sac", generator, critic_reduction="joint-min")
+    policy, critic, s = case.model.policy, case.model.critic, case.s
+    draw = policy.draw(case.pi, s)
+    values = case.model.critic.network(case.critic, s).view(2, 7, 2, 3)
+    means = torch.stack([policy.expectation(draw, one) for one in values])
+    joint = critic.of_draw(case.critic, s, draw)
+    torch.testing.assert_close(policy.expectation(draw, joint), means.amin(0))
+    for state, chosen in enumerate(means.argmin(0)):
+        assert torch.equal(joint[state], values[chosen, state])
+    assert (policy.expectation(draw, values.amin(0)) < means.amin(0)).all()
+    a = torch.randint(0, 3, (7, 2), generator=generator)
+    assert torch.equal(critic.joint(case.critic, s, a), critic.of_action(case.critic, s, a).amin(0))
+
+
 @pytest.mark.parametrize("choices", [2, 5])
 def test_acting_follows_the_distribution(generator: torch.Generator, choices: int) -> None:
     model = finite("dapo-tsallis", Spaces(4, 3, choices))
@@ -115,21 +131,24 @@ def test_identity_1_and_2_exactly(generator: torch.Generator) -> None:
     torch.testing.assert_close(got, expected)
 
 
-def test_dapo_kl_star_has_the_other_gradient(generator: torch.Generator) -> None:
-    """(τ/β) (π^θ - π̂) for the dual vector: exact, where DAPO-KL's is weighted by π^θ."""
-    case = Case("dapo-kl-star", generator, beta=0.4)
-    q = case.model.critic.of_draw(case.critic, case.s, None)
+@pytest.mark.parametrize("follows", ["target", "policy"])
+def test_dapo_kl_star_has_the_other_gradient(generator: torch.Generator, follows: str) -> None:
+    """π^θ - π̂ for the dual vector: exact, where DAPO-KL's is weighted by π^θ. And Φ(π̂), which τ follows."""
+    case = Case("dapo-kl-star", generator, beta=0.4, temperature_follows=follows)
+    q = case.model.critic.of_draw(case.critic, case.s, case.model.policy.draw(case.pi_old, TAU))
     target = (0.6 * case.pi_old.log_prob + 0.4 * q / TAU).softmax(-1)
     policy = case.model.policy
 
     def of_dual(f):
         draws = policy.draw(case.pi_old, f)
         ell = policy.of_dual(f).log_prob
-        return -(TAU / BETA) * policy.tilted_mean(draws, BETA * (q / TAU - draws.log_prob), ell).sum()
+        return -policy.tilted_mean(draws, BETA * (q / TAU - draws.log_prob), ell).sum()
 
-    torch.testing.assert_close(grad(of_dual)(case.pi.dual), TAU / BETA * (case.pi.prob - target))
-    expected = -(TAU / BETA) * (target * case.pi.log_prob).sum((-2, -1)).mean()
-    torch.testing.assert_close(case.loss(dapo_kl_star), expected)
+    torch.testing.assert_close(grad(of_dual)(case.pi.dual), case.pi.prob - target)
+    scale = TAU / BETA if follows == "policy" else 1.0
+    expected = -scale * (target * case.pi.log_prob).sum((-2, -1)).mean()
+    phi = (target * target.log()).sum((-2, -1)).mean()
+    torch.testing.assert_close(case.loss(dapo_kl_star), (expected, phi))
 
 
 @pytest.mark.parametrize(
@@ -166,8 +185,16 @@ class TestMirrorMaps:
         y = 0.6 * mirror_map.gradient(case.pi_old.prob) + 0.4 * q / TAU
         gradient = grad(lambda f: mirror_map.dual_divergence(f, y).sum())(case.pi.dual)
         torch.testing.assert_close(gradient, case.pi.prob - mirror_map.project(y), rtol=1e-5, atol=1e-7)
-        expected = TAU / 0.4 * mirror_map.dual_divergence(case.pi.dual, y).sum(-1).mean()
-        torch.testing.assert_close(case.loss(module)[0], expected)
+        error = mirror_map.dual_divergence(case.pi.dual, y).sum(-1).mean()
+        loss, parts = case.loss(module)
+        torch.testing.assert_close(loss, error)
+        torch.testing.assert_close(parts.followed, mirror_map.phi(mirror_map.project(y)).sum(-1).mean())
+        old = Case(name, generator, beta=0.4, temperature_follows="policy", **choice)
+        for part in ("actor", "old", "critic", "s"):
+            setattr(old, part, getattr(case, part))
+        loss, parts = old.loss(module)
+        torch.testing.assert_close(loss, TAU / 0.4 * error)
+        torch.testing.assert_close(parts.followed, parts.phi)
 
 
 def test_where_yf_is_stuck_fy_goes_on() -> None:
@@ -229,6 +256,8 @@ def test_continuous_tsallis_integrals(generator: torch.Generator, q: float) -> N
         ("dapo-tsallis", {"q": 0.5}, SPACES, "q = 0.5: for continuous actions the integral"),
         ("dapo-l2", {"orientation": "fy"}, SPACES, "orientation = fy needs finite actions"),
         ("dapo-l2", {"phi": "entropy"}, FINITE, "phi = entropy is for continuous actions"),
+        ("sac", {"critic_reduction": "joint-min"}, SPACES, "joint-min is for finite actions: take min, or set bins"),
+        ("dapo-l2", {"temperature_follows": "target"}, SPACES, "temperature_follows = target needs finite actions"),
         ("mdpo", {"faithful": True}, FINITE, "faithful = true is the authors' code for continuous actions"),
     ],
 )
@@ -240,6 +269,19 @@ def test_what_an_action_space_does_not_admit_is_refused(name, choice, spaces, me
 def test_finite_actions_have_an_entropy_target_of_their_own() -> None:
     resolved = load("sac").Config().resolved(Spaces(4, 2, 5))
     assert resolved.target_entropy == pytest.approx(np.log(5))
+
+
+def test_discrete_environments_have_defaults_of_their_own_and_bins_those_of_continuous_actions() -> None:
+    names = ("learning_rate", "hidden_sizes", "learning_starts", "polyak", "critic_reduction", "critic_learning_rate")
+
+    def defaults(spaces: Spaces, **choice: object) -> tuple[object, ...]:
+        resolved = load("dapo-kl").Config(**choice).resolved(spaces)
+        return tuple(getattr(resolved, name) for name in names)
+
+    assert defaults(Spaces(4, 1, 2)) == (1e-3, (64, 64), 1000, 0.05, "mean", 1e-3)
+    assert defaults(SPACES) == (3e-4, (256, 256), 5000, 0.005, "min", 3e-4)
+    assert defaults(Spaces(17, 6, 7), bins=7) == (3e-4, (256, 256), 5000, 0.005, "joint-min", 3e-4)
+    assert defaults(Spaces(4, 1, 2), learning_rate=0.1, polyak=1.0)[::3] == (0.1, 1.0)
 
 
 def test_the_sparse_losses_are_exact_everywhere(generator: torch.Generator) -> None:

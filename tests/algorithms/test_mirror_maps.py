@@ -132,6 +132,19 @@ def test_the_tsallis_family_meets_its_members(q, near, seed, n, scale):
     torch.testing.assert_close(single.double(), member.project(y), rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("q", QS)
+def test_an_action_that_is_ruled_out_has_no_probability(q, dtype, generator):
+    """-∞ in a dual vector: the others' projection is as without it, and values and derivatives are finite."""
+    Phi, y = mirror_map(q), torch.randn(20, 4, generator=generator, dtype=dtype)
+    ruled_out = torch.cat([y[:, :2], torch.full((20, 1), -torch.inf, dtype=dtype), y[:, 2:]], -1)
+    p = Phi.project(ruled_out)
+    torch.testing.assert_close(p[:, [0, 1, 3, 4]], Phi.project(y), rtol=1e-4, atol=1e-6)
+    assert p[:, 2].max() < 1e-6
+    torch.testing.assert_close(Phi.conjugate(ruled_out), Phi.conjugate(y), rtol=1e-4, atol=1e-5)
+    assert torch.isfinite(grad(lambda y: (Phi.project(y) ** 2).sum())(ruled_out)).all()
+
+
 def test_sparsemax_by_hand():
     y = torch.tensor([[1.0, 0.5, -1.0], [3.0, 0.0, 0.0], [0.1, 0.1, 0.1]], dtype=torch.float64)
     expected = torch.tensor([[0.75, 0.25, 0.0], [1.0, 0.0, 0.0], [1 / 3, 1 / 3, 1 / 3]], dtype=torch.float64)

@@ -41,6 +41,23 @@ def test_every_theorem_holds_and_every_control_is_caught(report):
     assert_whole(report, 12)
 
 
+def test_exact_and_inexact_bounds_are_told_apart_and_vacuous_ones_counted(report):
+    parts = {record["name"]: record["parts"] for record in report["statements"]}
+    assert {name for name, own in parts.items() if "inexact" in own} == {"T5", "T7"}
+    assert set(parts["T5"]) == {"inexact"}
+    exact, inexact = (parts["T7"][name] for name in ("exact", "inexact"))
+    assert inexact["tightest_ratio"]["1"] < 0.5 * exact["tightest_ratio"]["1"]
+    assert 0 < exact["vacuous"] < inexact["vacuous"] <= 1
+    assert parts["T1"]["exact"]["vacuous"] == parts["T6"]["exact"]["vacuous"] == 0
+
+
+def test_the_control_of_the_regularised_rate_is_sacs_rate_for_a_small_step(report):
+    """γ(1-β)^k would be broken at β = 1 alone, where it is 0."""
+    (control,) = (record["control"] for record in report["statements"] if record["name"] == "T6")
+    assert set(control["each"]) == {"with SAC's rate γ^{k+1} at β = 0.1"}
+    assert control["each"].popitem()[1] > 100
+
+
 @pytest.mark.slow
 def test_for_every_mirror_map_on_a_hundred_mdps(dapo):
     outcome = dapo("theory", "--json", "--instances", "100", "--seed", "2")
@@ -82,7 +99,8 @@ def test_the_command_prints_a_table_and_its_sources(dapo, monkeypatch, report):
     assert "arXiv 2201.07443" in outcome.out
     assert "arXiv 2007.06558" in outcome.out
     assert "not known to us" in outcome.err
-    assert max(map(len, outcome.out.splitlines()[:9])) <= 80
+    assert max(map(len, outcome.out.splitlines()[:10])) <= 80
+    assert "the same with ε" in outcome.out
     printed = json.loads(dapo("theory", "--json").out)
     assert printed["statements"][0]["control"]["what"] == "a step along −Q"
 

@@ -196,6 +196,8 @@ def test_algos_lists_all_and_describes_each(dapo: Callable[..., Any], refused: C
     listed = json.loads(dapo("algos", "--json").out)
     assert [row["name"] for row in listed] == algorithms.names()
     assert all(row["summary"] for row in listed)
+    overview = dapo("algos").out
+    assert all(f"{row['name']}: {row['difference']}\n    {row['equation']}" in overview for row in listed)
     for name in algorithms.names():
         described = {row["name"]: row for row in json.loads(dapo("algos", name, "--json").out)["hyperparameters"]}
         rollouts = algorithms.on_policy(algorithms.load(name))

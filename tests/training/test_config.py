@@ -20,7 +20,7 @@ def values(resolved: config.RunConfig) -> dict[str, tuple[Any, str]]:
 
 
 def test_the_stated_defaults(tmp_path: Path) -> None:
-    resolved = config.resolve(KL, directory=tmp_path)
+    resolved = config.resolve(KL, directory=tmp_path).resolved(Spaces(17, 6))
     assert resolved.settings.seed == 0
     rows = values(resolved)
     expected = {
@@ -57,7 +57,7 @@ def test_the_command_line_beats_the_file_beats_the_preset_beats_the_default(tmp_
     assert rows["beta"] == (0.2, "file")
     assert rows["m"] == (3, "file")
     assert rows["temperature"] == (0.05, "preset")
-    assert rows["polyak"] == (0.005, "default")
+    assert rows["polyak"] == ("auto", "default")
 
 
 @pytest.mark.parametrize("preset", [False, True], ids=["file", "preset"])
