@@ -43,10 +43,13 @@ class Redaction:
             rf"|(?P<known>{folders}){end}(?!/)"
             rf"|(?:{folders}){end}/(?:[^\s'\"`]*/)?"
             r"|(?:~[\w.-]*)?/(?=[\w.@+~-])(?:[^\s'\"`]*/)?"
-            r"|[A-Za-z]:[\\/]+(?=[\w.@+~-])(?:[^\s'\"`]*[\\/])?)"
+            r"|[A-Za-z]:[\\/]+(?=[\w.@+~-])(?:[^\s'\"`]*[\\/])?"
+            r"|\\\\[\w.$-]+\\(?=[\w.@+~-])(?:[^\s'\"`]*\\)?)"
         )
         self._names = {
-            name.casefold(): label for name, label in (names or {}).items() if len(name) > 2 and name not in _COMMON
+            name.casefold(): label
+            for name, label in (names or {}).items()
+            if len(name) > (1 if label == "host" else 2) and name not in _COMMON
         }
         ordered = "|".join(map(re.escape, sorted(self._names, key=len, reverse=True)))
         self._people = re.compile(rf"(?<![^\W_])(?:{ordered})(?![^\W_])", re.IGNORECASE) if ordered else None

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from dapo_cli.errors import BadInput
@@ -83,9 +84,13 @@ def table(
         place = f"{path}, line {reader.line_num + first_line - 1}"
         if names is None:
             names = [name.strip() for name in row]
-            named = [name for name in names if name]  # an index has no name
-            if len(set(named)) < len(named) or len(names) > MOST_COLUMNS:
-                raise BadInput(f"{place}: the header names a column twice, or too many: correct the file")
+            for separator, called in ((";", "semicolons"), ("\t", "tabs")):
+                if len(names) == 1 and delimiter == "," and separator in row[0]:
+                    raise BadInput(f"{place}: its columns are separated by {called}: save the table with commas")
+            twice = [name for name, count in Counter(names).items() if name and count > 1]  # an index has no name
+            if twice or len(names) > MOST_COLUMNS:
+                what = f"the column '{twice[0][:40]}' twice" if twice else f"more than {MOST_COLUMNS} columns"
+                raise BadInput(f"{place}: the header names {what}: correct the file")
         elif len(row) != len(names):
             raise BadInput(f"{place}: {len(row)} fields instead of {len(names)}: correct or remove that line")
         else:
@@ -120,6 +125,9 @@ class LeftOut:
 def column(place: str, row: dict[str, str], name: str) -> str:
     """The text of a column; raises BadInput where the table has none of that name."""
     if name not in row:
+        alike = next((other for other in row if other.casefold() == name.casefold()), None)
+        if alike is not None:
+            raise BadInput(f"{place}: no column '{name}', but '{alike}': add --column {name}={quote(alike)}")
         raise BadInput(f"{place}: no column '{name}', only {', '.join(list(row)[:12])}: is that the right --format?")
     return row[name]
 
@@ -143,10 +151,10 @@ def seconds(place: str, name: str, text: str) -> float:
 
 
 def whole(place: str, name: str, text: str) -> int:
-    """A whole number from 0 to LARGEST_NUMBER; `1e6` and `200.0` are some. Raises BadInput for anything else."""
+    """A whole number from 0 to below LARGEST_NUMBER; `1e6` and `200.0` are some. Raises BadInput for anything else."""
     value = number(place, name, text)
-    if not (0 <= value <= LARGEST_NUMBER and value.is_integer()):
-        raise BadInput(f"{place}: {name} is '{text[:40]}', not a whole number from 0 on: correct or remove that line")
+    if not (0 <= value < LARGEST_NUMBER and value.is_integer()):
+        raise BadInput(f"{place}: {name} is '{text[:40]}', not a whole number below 2^53: correct or remove that line")
     return int(value)
 
 

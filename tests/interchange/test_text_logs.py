@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import re
 
 import pytest
 
 from dapo_cli.errors import BadInput
+from dapo_cli.interchange import plain_csv
 from dapo_cli.interchange.formats import Reading, read
 
 OFF_POLICY = (
@@ -129,3 +131,20 @@ def test_options_of_another_format_are_refused(write):
         only(path, columns=("step=x",))
     with pytest.raises(BadInput, match="--episode-tag is for tensorboard"):
         only(path, episode_tag="x")
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("step;return\n100;1,5\n", "line 1: its columns are separated by semicolons: save the table with commas"),
+        ("step\treturn\n100\t1.5\n", "line 1: its columns are separated by tabs: save the table with commas"),
+        ("Step,return\n100,1.5\n", "line 2: no column 'step', but 'Step': add --column step=Step"),
+        ("step,return,return\n1,2,3\n", "line 1: the header names the column 'return' twice: correct the file"),
+        (f"step,return\n{2**53 + 1},1\n", "is '9007199254740993', not a whole number below 2^53"),
+    ],
+)
+def test_a_table_that_is_almost_right_is_told_what_is_wrong(tmp_path, text, complaint):
+    file = tmp_path / "a.csv"
+    file.write_text(text)
+    with pytest.raises(BadInput, match=re.escape(complaint)):
+        plain_csv.read(file, file, {}, "evaluation", "mean")

@@ -11,7 +11,7 @@ from store import runs, subset
 from store.redaction import Redaction, hosts
 from store.session import Database
 
-NAMES = {"ada": "user", "box9": "host", "Ada Lovelace": "author", "jo": "user", "root": "user"}
+NAMES = {"ada": "user", "box9": "host", "Ada Lovelace": "author", "jo": "user", "root": "user", "vm": "host"}
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +33,7 @@ def home(monkeypatch):
         ("home is /home/ada, or ~ada/x, or ~/y", "home is ., or x, or y"),
         ("sqlite:////srv/x.db, file:///srv/y", "x.db, y"),
         (r"C:\Users\ada\x.txt", "x.txt"),
+        (r"on \\srv\share\q", "on q"),
         ("--set=/a/b --x /c", "--set=b --x c"),
     ],
 )
@@ -60,7 +61,7 @@ def test_names_addresses_and_remotes_go_on_request():
     told = Redaction(NAMES).text
     assert told("ada on BOX9: by Ada Lovelace <ada@box9.example.org>") == "user on host: by author <…>"
     assert told("git@example.org:ada/x.git or https://example.org/ada/x.git") == "… or …"
-    assert told("adapt, root, jogging") == "adapt, root, jogging"
+    assert told("adapt, root, jogging on vm") == "adapt, root, jogging on host"
     assert Redaction().text("ada@example.org on box9") == "ada@example.org on box9"
 
 
