@@ -60,5 +60,9 @@ def _all(spaces: Spaces) -> Iterator[Variant]:
         for key, field in algorithms.load(name).Config.model_fields.items():
             choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
             choices = (False, True) if field.annotation is bool else choices
+            # What MAMPO's dual network does can only be told where it has one.
+            network = {"reading": "network"} if name == "mampo" and key in ("interleaved", "fitted_at") else {}
             if key not in Hyperparameters.model_fields:
-                yield from (Variant(name, spaces, **{key: value}) for value in choices if value != field.default)
+                yield from (
+                    Variant(name, spaces, **network, **{key: value}) for value in choices if value != field.default
+                )
