@@ -19,6 +19,8 @@ def place(source: Path, target: Path) -> list[Path]:
     """
     for folder in (source, target):
         run_files.check(folder)
+    if not source.is_dir():
+        return []
     made = [] if target.exists() else [target]
     try:
         for folder, names in run_files.walk(source):

@@ -8,6 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from backends import on_sqlite
 from made_up import record
 from sqlalchemy import text
 
@@ -163,6 +164,7 @@ def test_a_locked_database_is_tried_again_until_somebody_insists(database, impat
     assert frames.episodes(database, [run_id])["number"].tolist() == [0, 1]
 
 
+@on_sqlite  # a server waits by itself
 @pytest.mark.usefixtures("still")
 def test_a_checkpoint_waits_for_a_lock_and_a_stop_cuts_that_short(database, impatient, make_run, monkeypatch):
     run_id = make_run()

@@ -164,8 +164,8 @@ def test_a_resumed_run_records_nothing_twice(database, make_run):
 @pytest.mark.usefixtures("still")
 def test_a_recorder_whose_connection_breaks_after_the_commit_records_nothing_twice(database, make_run):
     def lose(connection: Any) -> None:
-        connection.close()
-        raise connection.dbapi_connection.OperationalError("server closed the connection unexpectedly")
+        connection.dbapi_connection.close()
+        raise database.engine.dialect.loaded_dbapi.OperationalError("server closed the connection unexpectedly")
 
     run_id = make_run()
     recorder = Recorder(database, run_id)
