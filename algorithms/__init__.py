@@ -1,7 +1,7 @@
 """The algorithms: one file each, pure functions over tensors. Imports torch only when an algorithm is loaded.
 
 The registry is this folder: a file `dapo_kl.py` is the algorithm `dapo-kl`. Another package adds its own through the
-entry-point group `dapo.algorithms` (name -> module). What such a module must offer: `algorithms._types.Algorithm`.
+entry-point group `dapo.algorithms` (name -> module). What such a module must offer: `algorithms.core.types.Algorithm`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from importlib import metadata
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from algorithms._learner import Learner
-    from algorithms._types import Algorithm, OnPolicyAlgorithm
+    from algorithms.core.types import Algorithm, OnPolicyAlgorithm
+    from algorithms.learner.base import Learner
 
 ENTRY_POINT_GROUP = "dapo.algorithms"
 KINDS = ("continuous", "finite")
@@ -45,7 +45,7 @@ def load(name: str) -> Algorithm | OnPolicyAlgorithm:
 
 def on_policy(algorithm: object) -> bool:
     """Whether it learns from rollouts instead of replay: its Config says so."""
-    from algorithms._hyperparameters import OnPolicyHyperparameters
+    from algorithms.core.hyperparameters import OnPolicyHyperparameters
 
     return issubclass(getattr(algorithm, "Config", object), OnPolicyHyperparameters)
 
@@ -58,9 +58,9 @@ def actions_of(algorithm: object) -> frozenset[str]:
 def learner_of(algorithm: object) -> type[Learner]:
     """The class of the learner that trains this algorithm."""
     if on_policy(algorithm):
-        from algorithms._on_policy import OnPolicyLearner
+        from algorithms.learner.on_policy import OnPolicyLearner
 
         return OnPolicyLearner
-    from algorithms._off_policy import OffPolicyLearner
+    from algorithms.learner.off_policy import OffPolicyLearner
 
     return OffPolicyLearner

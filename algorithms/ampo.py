@@ -14,10 +14,12 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from algorithms import _actor_critic, _dual_network
-from algorithms._actor_critic import ActorCritic, negative_entropy
-from algorithms._diagnostics import dual_errors
-from algorithms._dual_network import (
+from algorithms.core.hyperparameters import Hyperparameters, hyperparameter
+from algorithms.core.types import Batch, Distribution, Draw, Metrics, Spaces
+from algorithms.family import actor_critic, dual_network
+from algorithms.family.actor_critic import ActorCritic, negative_entropy
+from algorithms.family.diagnostics import dual_errors
+from algorithms.family.dual_network import (
     DualNetworkConfig,
     State,
     density_error,
@@ -26,8 +28,6 @@ from algorithms._dual_network import (
     projection_step,
     without_network,
 )
-from algorithms._hyperparameters import Hyperparameters, hyperparameter
-from algorithms._types import Batch, Distribution, Draw, Metrics, Spaces
 
 
 class Config(DualNetworkConfig):
@@ -47,7 +47,7 @@ class Config(DualNetworkConfig):
         return known
 
 
-init = _dual_network.init
+init = dual_network.init
 
 
 def regulariser(model: ActorCritic, pi: Distribution, draw: Draw) -> Tensor:
@@ -58,7 +58,7 @@ def regulariser(model: ActorCritic, pi: Distribution, draw: Draw) -> Tensor:
 
 def critic_step(model: ActorCritic, state: State, batch: Batch, noise: Tensor, c: Any) -> tuple[State, Metrics]:
     """One gradient step on the critics."""
-    return _actor_critic.critic_step(model, state, batch, noise, c, regulariser)
+    return actor_critic.critic_step(model, state, batch, noise, c, regulariser)
 
 
 def dual_step(model: ActorCritic, state: State, batch: Batch, noise: Tensor, c: Any) -> tuple[State, Metrics]:
@@ -66,7 +66,7 @@ def dual_step(model: ActorCritic, state: State, batch: Batch, noise: Tensor, c: 
 
     For the negative entropy, projecting the old dual vector first changes it by a constant per state only [D].
     """
-    return _dual_network.dual_step(
+    return dual_network.dual_step(
         model, state, batch, noise, c, lambda s, draw: network(model).of_draw(state.old_dual, s, draw)
     )
 
@@ -107,7 +107,7 @@ PHASES = {"dual": dual_step, "projection": projection_step, "both": both_step, "
 
 def schedule(config: Config) -> tuple[tuple[str, int], ...]:
     """m steps on the dual network and m on the policy, or both in every update; without the network m on the policy."""
-    return (("squares", config.m),) if config.reading == "squares" else _dual_network.schedule(config)
+    return (("squares", config.m),) if config.reading == "squares" else dual_network.schedule(config)
 
 
 def noise_samples(config: Config) -> int:  # noqa: ARG001

@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 from torch.func import grad_and_value
 
-from algorithms import _actor_critic
-from algorithms._actor_critic import ActorCritic, negative_entropy, temperature_step
-from algorithms._diagnostics import dual_errors
-from algorithms._hyperparameters import Hyperparameters, hyperparameter
-from algorithms._optim import Adam, adam_step
-from algorithms._types import Batch, Draw, Metrics
+from algorithms.core.adam import Adam, adam_step
+from algorithms.core.hyperparameters import Hyperparameters, hyperparameter
+from algorithms.core.types import Batch, Draw, Metrics
+from algorithms.family import actor_critic
+from algorithms.family.actor_critic import ActorCritic, negative_entropy, temperature_step
+from algorithms.family.diagnostics import dual_errors
 
 
 class Config(Hyperparameters):
@@ -51,7 +51,7 @@ def init(model: ActorCritic, generator: torch.Generator) -> State:
     return State(**core, old_actor=core["actor"].clone())
 
 
-critic_step = _actor_critic.critic_step
+critic_step = actor_critic.critic_step
 regulariser = negative_entropy
 
 

@@ -13,11 +13,18 @@ from typing import Any
 
 from torch import Tensor
 
-from algorithms import _actor_value
-from algorithms._actor_value import ActorValue, State, actor_step, negative_entropy, ratio, step_size
-from algorithms._hyperparameters import OnPolicyHyperparameters, hyperparameter
-from algorithms._rollout import Minibatch
-from algorithms._types import Metrics
+from algorithms.core.hyperparameters import OnPolicyHyperparameters, hyperparameter
+from algorithms.core.rollout import Minibatch
+from algorithms.core.types import Metrics
+from algorithms.family import actor_value
+from algorithms.family.actor_value import (
+    ActorValue,
+    State,
+    actor_step,
+    negative_entropy,
+    ratio,
+    step_size,
+)
 
 
 class Config(OnPolicyHyperparameters):
@@ -30,9 +37,9 @@ class Config(OnPolicyHyperparameters):
     temperature: float = hyperparameter(0.01, "weight of the regulariser, the negative entropy", "τ", ge=0)
 
 
-init = _actor_value.init
-critic_step = _actor_value.critic_step
-refresh = _actor_value.refresh
+init = actor_value.init
+critic_step = actor_value.critic_step
+refresh = actor_value.refresh
 
 
 def actor_loss(

@@ -14,13 +14,13 @@ from typing import Any, Literal
 from torch import Tensor
 from torch.func import grad_and_value
 
-from algorithms import _actor_critic, _proximal
-from algorithms._actor_critic import ActorCritic, negative_entropy, temperature_step
-from algorithms._diagnostics import dual_errors
-from algorithms._hyperparameters import Hyperparameters, hyperparameter
-from algorithms._optim import adam_step
-from algorithms._proximal import State
-from algorithms._types import Batch, Metrics
+from algorithms.core.adam import adam_step
+from algorithms.core.hyperparameters import Hyperparameters, hyperparameter
+from algorithms.core.types import Batch, Metrics
+from algorithms.family import actor_critic, proximal
+from algorithms.family.actor_critic import ActorCritic, negative_entropy, temperature_step
+from algorithms.family.diagnostics import dual_errors
+from algorithms.family.proximal import State
 
 
 class Config(Hyperparameters):
@@ -38,11 +38,11 @@ class Config(Hyperparameters):
     )
 
 
-init = _proximal.init
-critic_step = _actor_critic.critic_step
+init = proximal.init
+critic_step = actor_critic.critic_step
 regulariser = negative_entropy
-schedule = _proximal.schedule
-refresh = _proximal.refresh
+schedule = proximal.schedule
+refresh = proximal.refresh
 
 
 def actor_loss(

@@ -16,13 +16,13 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from algorithms import _actor_critic, _proximal
-from algorithms._actor_critic import ActorCritic, negative_entropy
-from algorithms._diagnostics import l2_errors
-from algorithms._hyperparameters import Hyperparameters, hyperparameter
-from algorithms._mirror_maps import MirrorMap, SquaredL2
-from algorithms._proximal import Parts, ProximalConfig, State
-from algorithms._types import Batch, Distribution, Draw, Metrics, Spaces
+from algorithms.core.hyperparameters import Hyperparameters, hyperparameter
+from algorithms.core.mirror_maps import MirrorMap, SquaredL2
+from algorithms.core.types import Batch, Distribution, Draw, Metrics, Spaces
+from algorithms.family import actor_critic, proximal
+from algorithms.family.actor_critic import ActorCritic, negative_entropy
+from algorithms.family.diagnostics import l2_errors
+from algorithms.family.proximal import Parts, ProximalConfig, State
 
 LARGEST_LOG = 10.0  # of an inner product of two densities: beyond, the exponential goes on along its tangent
 
@@ -45,10 +45,10 @@ class Config(ProximalConfig):
         return SquaredL2()
 
 
-init = _proximal.init
-noise_samples = _proximal.noise_samples
-schedule = _proximal.schedule
-refresh = _proximal.refresh
+init = proximal.init
+noise_samples = proximal.noise_samples
+schedule = proximal.schedule
+refresh = proximal.refresh
 
 
 def inner(policy: Any, p: Distribution, q: Distribution) -> Tensor:
@@ -68,7 +68,7 @@ def regulariser(model: ActorCritic, pi: Distribution, draw: Draw) -> Tensor:
 
 def critic_step(model: ActorCritic, state: State, batch: Batch, noise: Tensor, c: Any) -> tuple[State, Metrics]:
     """One gradient step on the critics, whose targets hold -τ Φ(π_{s'})."""
-    return _actor_critic.critic_step(model, state, batch, noise, c, regulariser)
+    return actor_critic.critic_step(model, state, batch, noise, c, regulariser)
 
 
 def actor_loss(
@@ -86,7 +86,7 @@ def actor_loss(
     For finite actions the dual Bregman divergence in the orientation asked for, which is J up to a constant for yf.
     """
     if model.spaces.choices:
-        return _proximal.finite_loss(model, actor, old_actor, critic, tau, beta, s, noise)
+        return proximal.finite_loss(model, actor, old_actor, critic, tau, beta, s, noise)
     policy = model.policy
     pi, old = policy.distribution(actor, s), policy.distribution(old_actor, s)
     draw = policy.draw(pi, noise)
@@ -105,7 +105,7 @@ def phi_target(model: ActorCritic, c: Any) -> Tensor:
 
 def policy_step(model: ActorCritic, state: State, batch: Batch, noise: Tensor, c: Any) -> tuple[State, Metrics]:
     """One gradient step on the policy and on an automatic temperature, π^k held fixed."""
-    return _proximal.policy_step(model, state, batch, noise, c, actor_loss, phi_target(model, c))
+    return proximal.policy_step(model, state, batch, noise, c, actor_loss, phi_target(model, c))
 
 
 PHASES = {"policy": policy_step}
@@ -118,5 +118,5 @@ def diagnose(model: ActorCritic, state: State, old_actor: Tensor, s: Tensor, noi
     """
     if model.config.phi == "entropy":
         return {"kl_old": model.policy.kl(*(model.policy.distribution(p, s) for p in (state.actor, old_actor))).mean()}
-    errors = _proximal.finite_errors if model.spaces.choices else l2_errors
+    errors = proximal.finite_errors if model.spaces.choices else l2_errors
     return errors(model, state, old_actor, s, noise, model.temperature(state, c), c.beta)

@@ -13,13 +13,20 @@ from typing import Any
 
 from torch import Tensor
 
-from algorithms import _actor_value
-from algorithms._actor_value import ActorValue, State, actor_step, negative_entropy, ratio, step_size
-from algorithms._hyperparameters import OnPolicyHyperparameters, hyperparameter
-from algorithms._mirror_maps import MirrorMap, SquaredL2
-from algorithms._rollout import Minibatch
-from algorithms._types import Distribution, Metrics
+from algorithms.core.hyperparameters import OnPolicyHyperparameters, hyperparameter
+from algorithms.core.mirror_maps import MirrorMap, SquaredL2
+from algorithms.core.rollout import Minibatch
+from algorithms.core.types import Distribution, Metrics
 from algorithms.dapo_l2 import inner
+from algorithms.family import actor_value
+from algorithms.family.actor_value import (
+    ActorValue,
+    State,
+    actor_step,
+    negative_entropy,
+    ratio,
+    step_size,
+)
 
 
 class Config(OnPolicyHyperparameters):
@@ -44,9 +51,9 @@ class Config(OnPolicyHyperparameters):
         return SquaredL2()
 
 
-init = _actor_value.init
-critic_step = _actor_value.critic_step
-refresh = _actor_value.refresh
+init = actor_value.init
+critic_step = actor_value.critic_step
+refresh = actor_value.refresh
 
 
 def product(model: ActorValue, p: Distribution, q: Distribution) -> Tensor:

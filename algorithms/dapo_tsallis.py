@@ -17,13 +17,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from algorithms import _actor_critic, _proximal
-from algorithms._actor_critic import ActorCritic
-from algorithms._hyperparameters import Hyperparameters, hyperparameter
-from algorithms._mirror_maps import MirrorMap, mirror_map
-from algorithms._policies import Gaussian
-from algorithms._proximal import Parts, ProximalConfig, State
-from algorithms._types import Batch, Distribution, Draw, Metrics, Spaces
+from algorithms.core.hyperparameters import Hyperparameters, hyperparameter
+from algorithms.core.mirror_maps import MirrorMap, mirror_map
+from algorithms.core.tanh_gaussian import Gaussian
+from algorithms.core.types import Batch, Distribution, Draw, Metrics, Spaces
+from algorithms.family import actor_critic, proximal
+from algorithms.family.actor_critic import ActorCritic
+from algorithms.family.proximal import Parts, ProximalConfig, State
 
 # Of a Gauss-Hermite sum: nodes, and weights that sum to one. Lists, as the compiler traces no NumPy.
 NODES, WEIGHTS = (part.tolist() for part in np.polynomial.hermite_e.hermegauss(32))
@@ -52,10 +52,10 @@ class Config(ProximalConfig):
         return mirror_map(self.q)
 
 
-init = _proximal.init
-noise_samples = _proximal.noise_samples
-schedule = _proximal.schedule
-refresh = _proximal.refresh
+init = proximal.init
+noise_samples = proximal.noise_samples
+schedule = proximal.schedule
+refresh = proximal.refresh
 
 
 def overlap(p: Gaussian, b: Gaussian, q: float) -> Tensor:
@@ -93,7 +93,7 @@ def regulariser(model: Any, pi: Distribution, draw: Draw) -> Tensor:  # noqa: AR
 
 def critic_step(model: ActorCritic, state: State, batch: Batch, noise: Tensor, c: Any) -> tuple[State, Metrics]:
     """One gradient step on the critics, whose targets hold -τ Φ(π_{s'})."""
-    return _actor_critic.critic_step(model, state, batch, noise, c, regulariser)
+    return actor_critic.critic_step(model, state, batch, noise, c, regulariser)
 
 
 def actor_loss(
@@ -112,7 +112,7 @@ def actor_loss(
     the orientation asked for.
     """
     if model.spaces.choices:
-        return _proximal.finite_loss(model, actor, old_actor, critic, tau, beta, s, noise)
+        return proximal.finite_loss(model, actor, old_actor, critic, tau, beta, s, noise)
     q, policy = model.config.q, model.policy
     pi, old = policy.distribution(actor, s), policy.distribution(old_actor, s)
     draw = policy.draw(pi, noise)
@@ -132,7 +132,7 @@ def phi_target(model: ActorCritic, c: Any) -> Tensor:
 
 def policy_step(model: ActorCritic, state: State, batch: Batch, noise: Tensor, c: Any) -> tuple[State, Metrics]:
     """One gradient step on the policy and on an automatic temperature, π^k held fixed."""
-    return _proximal.policy_step(model, state, batch, noise, c, actor_loss, phi_target(model, c))
+    return proximal.policy_step(model, state, batch, noise, c, actor_loss, phi_target(model, c))
 
 
 PHASES = {"policy": policy_step}
@@ -141,6 +141,6 @@ PHASES = {"policy": policy_step}
 def diagnose(model: ActorCritic, state: State, old_actor: Tensor, s: Tensor, noise: Tensor, c: Any) -> Metrics:
     """For finite actions how far π^θ is from π̂, and f from y; for continuous ones the distance to the old policy."""
     if model.spaces.choices:
-        return _proximal.finite_errors(model, state, old_actor, s, noise, model.temperature(state, c), c.beta)
+        return proximal.finite_errors(model, state, old_actor, s, noise, model.temperature(state, c), c.beta)
     pi, old = (model.policy.distribution(p, s) for p in (state.actor, old_actor))
     return {"kl_old": model.policy.kl(pi, old).mean()}

@@ -12,10 +12,12 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from algorithms import _actor_critic, _dual_network
-from algorithms._actor_critic import ActorCritic, negative_entropy
-from algorithms._diagnostics import dual_errors
-from algorithms._dual_network import (
+from algorithms.core.hyperparameters import hyperparameter
+from algorithms.core.types import Batch, Draw, Metrics
+from algorithms.family import actor_critic, dual_network
+from algorithms.family.actor_critic import ActorCritic, negative_entropy
+from algorithms.family.diagnostics import dual_errors
+from algorithms.family.dual_network import (
     DualNetworkConfig,
     State,
     density_error,
@@ -23,8 +25,6 @@ from algorithms._dual_network import (
     projection_step,
     without_network,
 )
-from algorithms._hyperparameters import hyperparameter
-from algorithms._types import Batch, Draw, Metrics
 
 
 class Config(DualNetworkConfig):
@@ -39,8 +39,8 @@ class Config(DualNetworkConfig):
     samples: int = hyperparameter(4, "actions of π^k per state, for reading = policy", "N", ge=2)
 
 
-init = _dual_network.init
-critic_step = _actor_critic.critic_step
+init = dual_network.init
+critic_step = actor_critic.critic_step
 regulariser = negative_entropy
 
 
@@ -51,7 +51,7 @@ def dual_step(model: ActorCritic, state: State, batch: Batch, noise: Tensor, c: 
     def old_dual(s: Tensor, draw: Draw) -> Tensor:
         return tau * model.policy.log_prob_of(model.policy.distribution(state.old_actor, s), draw)
 
-    return _dual_network.dual_step(model, state, batch, noise, c, old_dual)
+    return dual_network.dual_step(model, state, batch, noise, c, old_dual)
 
 
 def both_step(model: ActorCritic, state: State, batch: Batch, noise: Tensor, c: Any) -> tuple[State, Metrics]:
@@ -94,7 +94,7 @@ def noise_samples(config: Config) -> int:
 
 def schedule(config: Config) -> tuple[tuple[str, int], ...]:
     """As AMPO's; without a dual network, m steps on the policy."""
-    return (("policy", config.m),) if config.reading == "policy" else _dual_network.schedule(config)
+    return (("policy", config.m),) if config.reading == "policy" else dual_network.schedule(config)
 
 
 def refresh(state: State) -> State:

@@ -13,13 +13,13 @@ import torch
 from torch import Tensor
 from torch.func import grad_and_value
 
-from algorithms import _actor_critic
-from algorithms._actor_critic import ActorCritic, negative_entropy, temperature_step
-from algorithms._diagnostics import dual_errors
-from algorithms._hyperparameters import Hyperparameters, hyperparameter
-from algorithms._networks import MLP
-from algorithms._optim import Adam, adam_init, adam_step
-from algorithms._types import Batch, Draw, Metrics, Spaces
+from algorithms.core.adam import Adam, adam_init, adam_step
+from algorithms.core.hyperparameters import Hyperparameters, hyperparameter
+from algorithms.core.mlp import MLP
+from algorithms.core.types import Batch, Draw, Metrics, Spaces
+from algorithms.family import actor_critic
+from algorithms.family.actor_critic import ActorCritic, negative_entropy, temperature_step
+from algorithms.family.diagnostics import dual_errors
 
 
 class Config(Hyperparameters):
@@ -76,7 +76,7 @@ regulariser = negative_entropy
 def critic_step(model: ActorCritic, state: State, batch: Batch, noise: Tensor, c: Any) -> tuple[State, Metrics]:
     """One step on the critics; if faithful, on Q and V of the first soft actor-critic (arXiv 1801.01290) [C]."""
     if not model.config.faithful:
-        return _actor_critic.critic_step(model, state, batch, noise, c)
+        return actor_critic.critic_step(model, state, batch, noise, c)
     s, a, r, s2, bootstrap = batch
     V = _value_network(model)
     y_q = r + c.gamma * bootstrap * V(state.target_critic, s2).squeeze(-1)  # (B,)

@@ -12,11 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from algorithms import _actor_value
-from algorithms._actor_value import ActorValue, State, actor_step, negative_entropy, ratio
-from algorithms._hyperparameters import OnPolicyHyperparameters, hyperparameter
-from algorithms._rollout import Minibatch
-from algorithms._types import Metrics
+from algorithms.core.hyperparameters import OnPolicyHyperparameters, hyperparameter
+from algorithms.core.rollout import Minibatch
+from algorithms.core.types import Metrics
+from algorithms.family import actor_value
+from algorithms.family.actor_value import ActorValue, State, actor_step, negative_entropy, ratio
 
 
 class Config(OnPolicyHyperparameters):
@@ -26,9 +26,9 @@ class Config(OnPolicyHyperparameters):
     temperature: float = hyperparameter(0.0, "weight of the entropy in the policy's loss", "τ", ge=0)
 
 
-init = _actor_value.init
-critic_step = _actor_value.critic_step
-refresh = _actor_value.refresh
+init = actor_value.init
+critic_step = actor_value.critic_step
+refresh = actor_value.refresh
 
 
 def actor_loss(

@@ -17,8 +17,8 @@ import time
 
 import numpy as np
 
-from dapo_cli.analysis import bootstrap
-from dapo_cli.analysis.differences import improvement
+from dapo_cli.statistics import bootstrap
+from dapo_cli.statistics.differences import improvement
 
 ALGORITHMS, ENVIRONMENTS, SEEDS, REPEATS = 5, 5, 10, 5
 

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from dapo_cli.analysis import bootstrap
-from dapo_cli.analysis.differences import difference, improvement
-from dapo_cli.analysis.statistics import estimate
+from dapo_cli.statistics import bootstrap
+from dapo_cli.statistics.differences import difference, improvement
+from dapo_cli.statistics.estimates import estimate
 
 Draw = Callable[[np.random.Generator, tuple[int, ...]], NDArray[np.float64]]
 

@@ -13,12 +13,12 @@ import subprocess
 import sys
 from statistics import fmean
 
-from dapo_cli import config
+from dapo_cli.configuration import run_configuration
 from dapo_cli.training import session
-from store import runs
-from store.models import Run
+from store.records import runs
+from store.records.summaries import evaluation_curves
+from store.schema.models import Run
 from store.session import Database
-from store.summaries import evaluation_curves
 
 ALGOS = "dapo-kl,sac,ampo,dapo-l2,dapo-kl-star"
 ENVS = "Acrobot-v1,CartPole-v1"
@@ -48,7 +48,7 @@ def scores(options: argparse.Namespace, algo: str, env: str, seed: int) -> tuple
     """The mean return of the last evaluation, and of the last three; trains first where that is not on record."""
     every = max(1, options.steps // 10)
     chosen = {"algo": algo, "env": env, "seed": seed, "steps": options.steps, "eval_every": every}
-    wanted = config.identity(session.resolved(config.resolve(chosen)))
+    wanted = run_configuration.identity(session.resolved(run_configuration.resolve(chosen)))
     found = _run(options.db, wanted)
     if found is None:
         typed = [text for name, value in chosen.items() for text in (f"--{name.replace('_', '-')}", str(value))]

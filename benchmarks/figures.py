@@ -11,8 +11,8 @@ import time
 
 import numpy as np
 
-from dapo_cli.analysis import curves
-from dapo_cli.analysis.series import Series
+from dapo_cli.analysis.curves import learning_curves
+from dapo_cli.analysis.curves.series import Series
 from dapo_cli.figures import curves as figure
 from dapo_cli.figures import style
 
@@ -25,13 +25,13 @@ def main() -> None:
     with style.styled():  # imports matplotlib
         pass
 
-    def collect() -> curves.Curves:
+    def collect() -> learning_curves.Curves:
         lines = []
         for number in range(LINES):
             noise = rng.normal(size=(RUNS, STEPS)).cumsum(axis=1)
             own = [Series(steps, number * 100 + noise[run]) for run in range(RUNS)]
-            lines.append(curves.line_of(("Env-v0", f"algorithm-{number}"), own, [False] * RUNS))
-        return curves.Curves("return", "mean", ("algo",), {}, tuple(lines), ())
+            lines.append(learning_curves.line_of(("Env-v0", f"algorithm-{number}"), own, [False] * RUNS))
+        return learning_curves.Curves("return", "mean", ("algo",), {}, tuple(lines), ())
 
     start = time.perf_counter()
     drawn = collect()

@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from store import imports
+from store.records import imports
 from store.session import Database
 
 RUNS, EPISODES = 4, 250_000

@@ -20,10 +20,10 @@ import torch
 from _report import parser, publish, table
 
 from algorithms import learner_of
-from dapo_cli import config
+from dapo_cli.configuration import run_configuration
 from dapo_cli.training.checkpoint import Checkpoints
-from dapo_cli.training.envs import TRAINING, Environment
-from store import runs
+from dapo_cli.training.environments.gym_environment import TRAINING, Environment
+from store.records import runs
 from store.session import Database
 
 EVERY, UPDATES = 10_000, 20
@@ -46,7 +46,7 @@ def main() -> None:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
         settings = {"algo": options.algo, "env": options.env, "steps": total}
-        resolved = config.resolve(settings, ["learning_starts=256"], directory=Path(folder))
+        resolved = run_configuration.resolve(settings, ["learning_starts=256"], directory=Path(folder))
         environment = Environment(options.env, 0, TRAINING)
         spaces = environment.spaces
         resolved = resolved.resolved(spaces)

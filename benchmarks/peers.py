@@ -28,7 +28,7 @@ import torch
 from _report import cores, parser, publish, table
 from _rivals import NotInstalledError, cleanrl_script, python_of
 
-from algorithms._backend import bfloat16_available, precision_for
+from algorithms.learner.backend import bfloat16_available, precision_for
 
 ENVIRONMENT, EPISODE = "HalfCheetah-v4", 1000  # its episodes all have this length
 STARTS, WARM, TIMED = 500, 1000, 1000  # steps: random ones, those before the clock runs, those it measures

@@ -19,10 +19,10 @@ from pathlib import Path
 
 import gymnasium
 
-from dapo_cli.completion import MUJOCO
 from dapo_cli.errors import BadInput
 from dapo_cli.files import write_files
-from dapo_cli.training import envs
+from dapo_cli.options.completion import MUJOCO
+from dapo_cli.training.environments import gym_environment
 
 TARGET = Path(__file__).resolve().parents[1] / "dapo_cli" / "references" / "random.toml"
 ENVIRONMENTS = [
@@ -46,7 +46,7 @@ HEAD = """\
 
 def play(env_id: str) -> list[float]:
     """The returns of random episodes. Episode n begins from seed n; the actions come from one generator of seed 0."""
-    environment = envs.make(env_id)
+    environment = gym_environment.make(env_id)
     environment.action_space.seed(0)
     returns: list[float] = []
     steps = 0

@@ -33,10 +33,10 @@ GOAL = 2.0  # per cent
 
 def child(algo: str, env: str, steps: int, folder: str) -> None:
     """Trains in this process, and writes seconds by what took them to a file in the folder."""
-    from dapo_cli import config
+    from dapo_cli.configuration import run_configuration
     from dapo_cli.training import live, session
     from dapo_cli.training.checkpoint import Checkpoints
-    from store.recorder import Recorder
+    from store.records.recorder import Recorder
 
     spent = {"recorder": 0.0, "display": 0.0, "checkpoints": 0.0, "writer thread": 0.0}
     trainer = threading.get_ident()
@@ -74,8 +74,8 @@ def child(algo: str, env: str, steps: int, folder: str) -> None:
     wrap(live.Live, "display", "update", "evaluated")
     wrap(Checkpoints, "checkpoints", "save")
     settings = {"algo": algo, "env": env, "steps": steps, "eval_every": 0, "eval_episodes": 1, "compile": "on"}
-    resolved = config.resolve(settings, [f"learning_starts={STARTS}"], directory=Path(folder))
-    from algorithms._off_policy import OffPolicyLearner
+    resolved = run_configuration.resolve(settings, [f"learning_starts={STARTS}"], directory=Path(folder))
+    from algorithms.learner.off_policy import OffPolicyLearner
 
     update = OffPolicyLearner.update
 

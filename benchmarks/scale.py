@@ -21,8 +21,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from dapo_cli import config
-from store._values import encode_setting
+from dapo_cli.configuration import run_configuration
+from store.schema.encoding import encode_setting
 from store.session import Database
 
 ALGORITHMS = ("dapo-kl", "dapo-l2", "mampo", "mdpo", "sac")
@@ -113,7 +113,7 @@ def settings() -> dict[str, list[Row]]:
     """The rows of `hyperparameter` of each algorithm, without the run's id."""
     found = {}
     for algo in ALGORITHMS:
-        values = config.resolve({"algo": algo, "env": "Ant-v4"}, directory=Path("/")).rows()
+        values = run_configuration.resolve({"algo": algo, "env": "Ant-v4"}, directory=Path("/")).rows()
         encoded = [(row, *encode_setting(row["value"])) for row in values]
         found[algo] = [(row["name"], value, type_, row["origin"], row["symbol"]) for row, value, type_ in encoded]
     return found

@@ -25,8 +25,8 @@ import torch
 from _report import cores, parser, publish, table
 from update import BLOCK, learner, updates
 
-from algorithms._backend import precision_for
-from algorithms._seed_group import SeedGroup
+from algorithms.learner.backend import precision_for
+from algorithms.learner.seed_group import SeedGroup
 
 
 def child(threads: int, algo: str, seeds: Sequence[int], device: str, seconds: float, ways: Mapping[str, bool]) -> None:

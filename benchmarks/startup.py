@@ -31,7 +31,7 @@ def resident():  # MB
 OURS = f"""{RESIDENT}
 import sys
 from dapo_cli.app import main
-from algorithms._off_policy import OffPolicyLearner
+from algorithms.learner.off_policy import OffPolicyLearner
 update = OffPolicyLearner.update
 def first(learner):
     begins = learner.updating

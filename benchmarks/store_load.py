@@ -26,9 +26,9 @@ from typing import Any
 
 from sqlalchemy import delete, func, select, text
 
-from store import runs, summaries
-from store.models import Episode, Run
-from store.recorder import Recorder
+from store.records import runs, summaries
+from store.records.recorder import Recorder
+from store.schema.models import Episode, Run
 from store.session import Database
 
 SIDE_BY_SIDE = 1000  # runs that fill the table

@@ -14,7 +14,7 @@ from itertools import islice
 
 import torch
 
-from algorithms._mirror_maps import mirror_map
+from algorithms.core.mirror_maps import mirror_map
 from algorithms.tabular.mdp import garnet
 from algorithms.tabular.mirror_descent import constant, mirror_descent
 from algorithms.tabular.values import optimum

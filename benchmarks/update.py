@@ -27,8 +27,8 @@ from _report import cores, parser, publish, table
 from torch.utils.flop_counter import FlopCounterMode
 
 from algorithms import learner_of, load, names, on_policy
-from algorithms._backend import bfloat16_available, precision_for
-from algorithms._types import Spaces
+from algorithms.core.types import Spaces
+from algorithms.learner.backend import bfloat16_available, precision_for
 
 SPACES = Spaces(17, 6)
 BLOCK = 20  # updates that are timed as one: a whole number of policy iterations, or a part of one long phase

@@ -23,8 +23,9 @@ import typer
 from typer.core import TyperGroup
 
 import dapo_cli
-from dapo_cli import console, namesakes, streams
+from dapo_cli import namesakes
 from dapo_cli.errors import BadInput, DapoError, Interrupted, did_you_mean
+from dapo_cli.terminal import console, streams
 
 COMMANDS = Path(__file__).parent / "commands"
 FIRST = (
@@ -279,7 +280,7 @@ def _wrong_value(error: Exception) -> str | None:
     """One line about a value that no dapo writes, in a database that this process used; None where it is not that."""
     if "store.session" not in sys.modules:
         return None
-    from store import wrong_values
+    from store.integrity import wrong_values
     from store.session import Database
 
     return wrong_values.cause(error, reversed(Database.opened))

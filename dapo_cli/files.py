@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from dapo_cli.errors import BadInput
-from store.durable import flush_all, flush_names
+from store.connection.durable import flush_all, flush_names
 
 
 @contextmanager

@@ -7,8 +7,8 @@ import socket
 import subprocess
 from typing import TYPE_CHECKING
 
-from dapo_cli import console
-from store.redaction import Redaction, hosts
+from dapo_cli.terminal import console
+from store.transfer.redaction import Redaction, hosts
 
 if TYPE_CHECKING:
     from store.session import Database

@@ -10,10 +10,11 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import ColumnElement, Select, Table, select
 
-from store import runs as store_runs
-from store import settings as settings_of_runs
-from store import summaries, wrong_values
-from store.models import Base
+from store.integrity import wrong_values
+from store.records import runs as store_runs
+from store.records import settings as settings_of_runs
+from store.records import summaries
+from store.schema.models import Base
 from store.session import Database
 
 _TYPES = {int: "Int64", float: "Float64", bool: "boolean", str: "string"}

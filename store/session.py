@@ -19,11 +19,12 @@ from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine, e
 from sqlalchemy.exc import NoSuchModuleError
 from sqlalchemy.orm import Session
 
-from store import _location, _postgresql, _reading, _sqlite, run_files, schema
-from store._failures import translated
-from store.anchor import Anchor
+from store.connection import database_location, postgresql, reading, run_files, sqlite
+from store.connection.anchor import Anchor
+from store.connection.failures import translated
+from store.connection.locks import exclusive
 from store.errors import CannotWrite, DatabaseLocked, Disconnected, NotADatabase, OlderSchema, StoreError, Vanished
-from store.locks import exclusive
+from store.schema import revisions
 
 PATIENCE = 600.0  # seconds of waiting for a lock, or a server that is away, where much would be lost by giving up
 HURRY = 10.0  # seconds that a transaction still waits once its process is to stop
@@ -48,7 +49,7 @@ class Database:
 
     def __init__(self, location: str, *, writable: bool) -> None:
         """For `read`, `write` and maintenance: parses the location, opens nothing and checks nothing."""
-        self.location, self.url, self.path, self.files = _location.parse(location)
+        self.location, self.url, self.path, self.files = database_location.parse(location)
         self.patience = 0.0
         self.hurried: Callable[[], bool] = lambda: False
         self.rescuer: Callable[[str], None] | None = None
@@ -72,7 +73,7 @@ class Database:
         except BaseException:
             database.close()
             raise
-        if revision == schema.HEAD:
+        if revision == revisions.HEAD:
             return database
         database.close()
         if revision is None:
@@ -101,14 +102,14 @@ class Database:
         if path is not None and not path.parent.is_dir():
             raise CannotWrite(f"no folder {path.parent} for the results database: create it, or name another with --db")
         if path is None:
-            if self.revision() != schema.HEAD:
-                self.upgraded = schema.prepare_server(self.engine, self.location)
+            if self.revision() != revisions.HEAD:
+                self.upgraded = revisions.prepare_server(self.engine, self.location)
             return
         self.refuse_other_kinds()
-        header = _sqlite.header(path)
+        header = sqlite.header(path)
         revision = self.revision() if header else None
-        if revision != schema.HEAD or _sqlite.uses_wal(header) != _sqlite.wants_wal(path):
-            self.upgraded = schema.prepare_file(self.engine, path, self.files, self.location)
+        if revision != revisions.HEAD or sqlite.uses_wal(header) != sqlite.wants_wal(path):
+            self.upgraded = revisions.prepare_file(self.engine, path, self.files, self.location)
 
     def _hold(self) -> None:
         if self.path is not None:
@@ -141,16 +142,16 @@ class Database:
                 self._anchor.copy(target)
                 moved = Anchor(target)
             except BaseException:
-                for leftover in _sqlite.names(target):
+                for leftover in sqlite.names(target):
                     leftover.unlink(missing_ok=True)
                 raise
             self._anchor.withdraw()
             self.close()
             self.lost = self.location
-            self.location, self.url, self.path, self.files = _location.parse(str(target))
+            self.location, self.url, self.path, self.files = database_location.parse(str(target))
             self._engine, self._anchor = self._create_engine(), moved
 
-    def revision(self, check: Callable[[Connection, str], str | None] = schema.revision_of) -> str | None:
+    def revision(self, check: Callable[[Connection, str], str | None] = revisions.revision_of) -> str | None:
         """The schema's revision; None for a database without a table. NotADatabase, NewerSchema.
 
         With `check=schema.stamped`, a newer schema's revision is returned as well.
@@ -176,7 +177,7 @@ class Database:
             raise NotADatabase(f"{self.location} is a folder, not a results database: name a file with --db")
         if self.path.exists() and not self.path.is_file():
             raise NotADatabase(f"{self.location} is a device or a pipe, not a results database: name a file with --db")
-        for log in _sqlite.companions(self.path):
+        for log in sqlite.companions(self.path):
             run_files.check(log)
 
     @property
@@ -208,7 +209,7 @@ class Database:
                     yield session
             finally:
                 reader = None if self.path is None else connection.connection.dbapi_connection
-                if isinstance(reader, _reading.Reader):
+                if isinstance(reader, reading.Reader):
                     reader.check(self.location)
 
     @contextmanager
@@ -228,7 +229,7 @@ class Database:
             session = self._begun(stack, durable)
             connection = session.connection()
             if not shared and connection.dialect.name == "postgresql":
-                _postgresql.lock(connection, _postgresql.WRITERS)
+                postgresql.lock(connection, postgresql.WRITERS)
             yield session
             session.commit()
 
@@ -236,10 +237,10 @@ class Database:
     def merging(self) -> Iterator[None]:
         """One process at a time in the body, on any machine where the database is on a server. DatabaseLocked."""
         if self.path is not None:
-            with exclusive(self.files / "lock", self.location, max(self.patience, _sqlite.BUSY_TIMEOUT)):
+            with exclusive(self.files / "lock", self.location, max(self.patience, sqlite.BUSY_TIMEOUT)):
                 yield
         elif self.engine.dialect.name == "postgresql":
-            with translated(self.location), _postgresql.alone(self.engine, _postgresql.MERGE):
+            with translated(self.location), postgresql.alone(self.engine, postgresql.MERGE):
                 yield
         else:
             yield
@@ -276,7 +277,7 @@ class Database:
                 locked, now = isinstance(error, DatabaseLocked), time.monotonic()
                 if self.hurried():
                     end = min(end, now + HURRY)
-                if now >= min(end, began + max(self.patience, _sqlite.BUSY_TIMEOUT if locked else 0.0)):
+                if now >= min(end, began + max(self.patience, sqlite.BUSY_TIMEOUT if locked else 0.0)):
                     raise
             if not locked:
                 time.sleep(1.0)
@@ -285,14 +286,14 @@ class Database:
     def _connection(self, *, immediate: bool, durable: bool) -> Iterator[Connection]:
         with self.engine.connect() as connection:
             if connection.dialect.name == "postgresql" and not (immediate and self._writable):
-                _postgresql.reading(connection)
+                postgresql.reading(connection)
             yield connection.execution_options(immediate=immediate, durable=durable, patient=immediate)
 
     def _create_engine(self) -> Engine:
         if self.path is None:
             try:
                 if self.url.get_backend_name() == "postgresql":
-                    return _postgresql.engine(self.url)
+                    return postgresql.engine(self.url)
                 return create_engine(self.url.difference_update_query(["files"]), pool_pre_ping=True)
             except (NoSuchModuleError, ModuleNotFoundError) as error:
                 driver = self.url.drivername
@@ -303,13 +304,13 @@ class Database:
             engine = create_engine("sqlite://", creator=lambda: self._connected(path), poolclass=QueuePool)
         else:
             # Each reading connects anew: how it may open the file depends on the writers of that moment.
-            engine = create_engine("sqlite://", creator=lambda: _reading.connect(path), poolclass=NullPool)
+            engine = create_engine("sqlite://", creator=lambda: reading.connect(path), poolclass=NullPool)
         event.listen(engine, "begin", _begin)
         return engine
 
     def _connected(self, path: Path) -> sqlite3.Connection:
         anchor = self._anchor
-        connection = _sqlite.connect_writing(path, create=anchor is None)
+        connection = sqlite.connect_writing(path, create=anchor is None)
         if anchor is not None and (loss := anchor.loss()) is not None:  # this very moment
             connection.close()
             raise self._vanished(loss)
@@ -322,7 +323,7 @@ def _begin(connection: Connection) -> None:
         # In WAL mode NORMAL survives the death of the process, FULL a power failure as well.
         connection.exec_driver_sql(f"PRAGMA synchronous = {'FULL' if options['durable'] else 'NORMAL'}")
         driver: Any = connection.connection.dbapi_connection
-        whole = int(_sqlite.BUSY_TIMEOUT * 1000)
+        whole = int(sqlite.BUSY_TIMEOUT * 1000)
         driver.execute(f"PRAGMA busy_timeout = {min(whole, _SLICE) if options.get('patient') else whole}")
         try:
             connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -17,8 +17,8 @@ os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.envir
 os.environ["CUDA_VISIBLE_DEVICES"] = ""  # before PyTorch looks: what the tests expect is what a CPU computes
 import torch
 
-from store import runs
-from store.recorder import Recorder
+from store.records import runs
+from store.records.recorder import Recorder
 from store.session import Database
 
 # No test depends on the clock: a busy machine is slow, and nothing is wrong with that.

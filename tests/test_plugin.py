@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 import algorithms
-from dapo_cli import config
 from dapo_cli.app import main
+from dapo_cli.configuration import run_configuration
 from dapo_cli.errors import BadInput
 
 ROOT = Path(__file__).parent.parent
@@ -104,7 +104,7 @@ def test_an_algorithm_for_one_kind_of_actions_says_so_once(
 
 def test_the_page_offers_all_that_an_algorithm_needs(plug_in: Callable[[str], None]) -> None:
     plug_in(block("python"))
-    assert config.load_algorithm("mine").Config(samples=4).samples == 4
+    assert run_configuration.load_algorithm("mine").Config(samples=4).samples == 4
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_the_page_offers_all_that_an_algorithm_needs(plug_in: Callable[[str], No
 def test_a_broken_plug_in_is_one_line(plug_in: Callable[[str], None], text: str, words: list[str]) -> None:
     plug_in(text)
     with pytest.raises(BadInput) as caught:
-        config.load_algorithm("mine")
+        run_configuration.load_algorithm("mine")
     assert "\n" not in str(caught.value)
     for word in words:
         assert word in str(caught.value)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from algorithms._mirror_maps import MirrorMap
+from algorithms.core.mirror_maps import MirrorMap
 from algorithms.tabular.inexact import Orientation
 from algorithms.tabular.mdp import MDP
 from algorithms.tabular.mirror_descent import Improve

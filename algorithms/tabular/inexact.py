@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from algorithms._mirror_maps import MirrorMap
+from algorithms.core.mirror_maps import MirrorMap
 from algorithms.tabular.mirror_descent import Improve
 
 Orientation = Literal["yf", "fy"]

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from algorithms._mirror_maps import MirrorMap
+from algorithms.core.mirror_maps import MirrorMap
 from algorithms.tabular.mdp import MDP
 from algorithms.tabular.values import evaluate, greedy
 

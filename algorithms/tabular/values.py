@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from algorithms._mirror_maps import MirrorMap
+from algorithms.core.mirror_maps import MirrorMap
 from algorithms.tabular.mdp import MDP
 
 _MOST_ITERATIONS = 1000

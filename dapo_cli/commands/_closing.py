@@ -6,15 +6,15 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from dapo_cli import console, display
+from dapo_cli.terminal import console, formatting
 
 
 def print_closing(location: str, run_ids: Sequence[str], as_json: bool) -> None:
     """What the runs came to, and the commands that come next; with --json each run and its result as an object."""
-    from dapo_cli.project_file import database_location
-    from store import runs
+    from dapo_cli.configuration.project_file import database_location
+    from store.records import runs
+    from store.records.summaries import latest
     from store.session import Database
-    from store.summaries import latest
 
     with Database.read(location) as db:
         found = [(runs.get(db, run_id), latest(db, run_id, episodes=10)) for run_id in run_ids]
@@ -34,7 +34,7 @@ def print_closing(location: str, run_ids: Sequence[str], as_json: bool) -> None:
 
 def _object(run: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
     evaluation = state["evaluation"]
-    return {**run, "final": evaluation and display.mean_of(evaluation["returns"]), "evaluation": evaluation}
+    return {**run, "final": evaluation and formatting.mean_of(evaluation["returns"]), "evaluation": evaluation}
 
 
 def _row(name: str, run: dict[str, Any], state: dict[str, Any]) -> dict[str, str]:
@@ -46,7 +46,7 @@ def _row(name: str, run: dict[str, Any], state: dict[str, Any]) -> dict[str, str
         "seed": str(run["seed"]),
         "steps": str(run["step"]),
         "episodes": str(state["counts"]["episode"]),
-        "final return": display.mean_text(evaluation["returns"] if evaluation else []),
-        "last episodes": display.mean_text([episode["return"] for episode in state["episodes"]]),
+        "final return": formatting.mean_text(evaluation["returns"] if evaluation else []),
+        "last episodes": formatting.mean_text([episode["return"] for episode in state["episodes"]]),
         "time": f"{run['wall_time']:.0f} s",
     }

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dapo_cli import options
+from dapo_cli.options import shared
 
 if TYPE_CHECKING:
-    from dapo_cli.analysis.requests import Request
-    from dapo_cli.analysis.selection import Choice
+    from dapo_cli.analysis.comparison.request import Request
+    from dapo_cli.analysis.selection.selected import Choice
 
 By = Annotated[
     str,
@@ -38,21 +38,21 @@ def request(
     allow: str,
 ) -> Request:
     """What the options ask for, a row for each algorithm and value of the keys `by`; raises BadInput."""
-    from dapo_cli.analysis import measures
-    from dapo_cli.analysis.requests import Request
+    from dapo_cli.analysis.comparison.request import Request
+    from dapo_cli.analysis.selection import measures
 
-    varied = options.keys("--vary", vary)
-    keys = options.keys("--by", by) or varied
+    varied = shared.keys("--vary", vary)
+    keys = shared.keys("--by", by) or varied
     return Request(
         choice=choice,
         rows=("algo", *(key for key in keys if key not in ("algo", "env"))),
         measure=measures.parse(measure),
-        statistic=options.statistic(stat),
+        statistic=shared.statistic(stat),
         normalise=normalise,
         references=references,
         base=base,
         vary=tuple(varied),
-        pool_over=options.pooled(pool_over),
+        pool_over=shared.pooled(pool_over),
         equivalent=equivalent,
-        allow=tuple(options.keys("--allow", allow)),
+        allow=tuple(shared.keys("--allow", allow)),
     )

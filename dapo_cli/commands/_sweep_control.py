@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dapo_cli import console
-from dapo_cli.options import Db, Json
+from dapo_cli.options.shared import Db, Json
+from dapo_cli.terminal import console
 
 if TYPE_CHECKING:
-    from dapo_cli.sweeps.status import Picture
+    from dapo_cli.sweeps.work.status import Picture
     from store.session import Database
 
 WATCH_SECONDS = 2.0
@@ -28,11 +28,11 @@ def status(
     as_json: Json = False,
 ) -> None:
     """Show how far a sweep is: its groups, the best so far, its workers, the time left."""
+    from dapo_cli.configuration.project_file import database_location
     from dapo_cli.errors import BadInput
-    from dapo_cli.project_file import database_location
-    from dapo_cli.sweeps.status import Overview
-    from dapo_cli.sweeps.status import as_json as record
-    from store import sweeps
+    from dapo_cli.sweeps.work.status import Overview
+    from dapo_cli.sweeps.work.status import as_json as record
+    from store.queue import sweeps
     from store.session import Database
 
     if watch and as_json:
@@ -57,7 +57,7 @@ def status(
 
 def pause(name: Name, db: Db = None) -> None:
     """Stop a sweep's runs, each with a checkpoint, and start none until dapo sweep resume."""
-    from store import sweeps
+    from store.queue import sweeps
 
     with _writing(db) as database:
         before = sweeps.set_state(database, name, "paused")
@@ -69,7 +69,7 @@ def pause(name: Name, db: Db = None) -> None:
 def resume(name: Name, db: Db = None) -> None:
     """Let a paused sweep go on."""
     from dapo_cli.errors import BadInput
-    from store import sweeps
+    from store.queue import sweeps
 
     with _writing(db) as database:
         if sweeps.get(database, name)["state"] == "cancelled":
@@ -80,7 +80,7 @@ def resume(name: Name, db: Db = None) -> None:
 
 def retry(name: Name, db: Db = None) -> None:
     """Queue a sweep's failed, interrupted and cancelled runs again. A diverged run is a result, and stays."""
-    from store import sweeps
+    from store.queue import sweeps
 
     with _writing(db) as database:
         again = sweeps.retry(database, name)
@@ -90,7 +90,7 @@ def retry(name: Name, db: Db = None) -> None:
 
 def cancel(name: Name, db: Db = None) -> None:
     """End a sweep: no run of it starts any more, and those that train stop with a checkpoint. Results stay."""
-    from store import sweeps
+    from store.queue import sweeps
 
     with _writing(db) as database:
         sweeps.set_state(database, name, "cancelled")
@@ -104,7 +104,7 @@ def rename(
 ) -> None:
     """Give a sweep another name. Workers that train it go on."""
     from dapo_cli.errors import BadInput
-    from store import sweeps
+    from store.queue import sweeps
 
     if not new.strip():
         raise BadInput(f"a sweep has a name: dapo sweep rename {quote(old)} main")
@@ -121,15 +121,15 @@ def top_up(
     db: Db = None,
 ) -> None:
     """Give a sweep more seeds; the runs that it has stay."""
-    from dapo_cli.project_file import database_location
-    from dapo_cli.sweeps import definition, plan
-    from store import sweeps
+    from dapo_cli.configuration.project_file import database_location
+    from dapo_cli.sweeps.definition import plan, sweep_file
+    from store.queue import sweeps
     from store.session import Database
 
     location = database_location(db)
     with Database.read(location) as database:
         held = sweeps.get(database, name)
-    wider = definition.with_typed(definition.restored(held["name"], held["definition"]), {"seeds": seeds})
+    wider = sweep_file.with_typed(sweep_file.restored(held["name"], held["definition"]), {"seeds": seeds})
     _, queued = plan.enqueue(location, wider)
     console.info(f"{len(queued.added)} new runs, {len(queued.shared)} shared with other sweeps")
     with _writing(db) as database:
@@ -144,7 +144,7 @@ def register(group: typer.Typer) -> None:
 
 def _writing(db: str | None) -> Database:
     """The database, open for writing; one that is not there is not created. StoreError."""
-    from dapo_cli.project_file import database_location
+    from dapo_cli.configuration.project_file import database_location
     from store.session import Database
 
     location = database_location(db)
@@ -154,7 +154,7 @@ def _writing(db: str | None) -> Database:
 
 
 def _say_who_works(database: Database, name: str) -> None:
-    from store import sweeps, workers
+    from store.queue import sweeps, workers
 
     if sweeps.get(database, name)["state"] == "paused":
         console.info(f"sweep {name} is paused: dapo sweep resume {quote(name)} lets it go on")
@@ -168,8 +168,8 @@ def _say_who_works(database: Database, name: str) -> None:
 
 def _watch(database: Database, name: str | None) -> None:
     """Until nothing waits or trains; on a terminal in place, elsewhere a line whenever something has changed."""
-    from dapo_cli.sweeps import dashboard
-    from dapo_cli.sweeps import status as view
+    from dapo_cli.sweeps.work import dashboard
+    from dapo_cli.sweeps.work import status as view
 
     overview, said = view.Overview(name), ""
     live = dashboard.Live(name) if console.err().is_terminal else None
@@ -194,7 +194,7 @@ def _watch(database: Database, name: str | None) -> None:
 
 
 def _print_one(picture: Picture) -> None:
-    from dapo_cli.sweeps import status as view
+    from dapo_cli.sweeps.work import status as view
 
     console.write(console.visible(f"{picture.name}: {view.line(picture)}"))
     columns, rows = view.table(picture)
@@ -205,8 +205,8 @@ def _print_one(picture: Picture) -> None:
 
 
 def _print_all(pictures: list[Picture]) -> None:
-    from dapo_cli.display import duration_text
-    from dapo_cli.sweeps.status import DONE
+    from dapo_cli.sweeps.work.status import DONE
+    from dapo_cli.terminal.formatting import duration_text
 
     columns = ("sweep", "state", "runs", "done", "running", "queued", "failed", "left")
     rows = []

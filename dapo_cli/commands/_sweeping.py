@@ -8,20 +8,20 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from dapo_cli import console
+from dapo_cli.terminal import console
 
 if TYPE_CHECKING:
-    from dapo_cli.sweeps.definition import Definition
-    from dapo_cli.sweeps.plan import Plan
-    from dapo_cli.sweeps.supervisor import Screen
+    from dapo_cli.sweeps.definition.plan import Plan
+    from dapo_cli.sweeps.definition.sweep_file import Definition
+    from dapo_cli.sweeps.work.supervisor import Screen
+    from store.queue.sweeps import Enqueued
     from store.session import Database
-    from store.sweeps import Enqueued
 
 
 def print_plan(plan: Plan, location: str, jobs: int, as_json: bool) -> None:
     """What --dry-run prints: what varies, how many runs, how long, how large."""
-    from dapo_cli.sweeps import preview
-    from dapo_cli.sweeps.estimate import estimate, measure
+    from dapo_cli.sweeps.definition import preview
+    from dapo_cli.sweeps.definition.estimate import estimate, measure
 
     measured = measure(location, plan.configs)
     guess = estimate(measured, plan.waiting, jobs)
@@ -48,8 +48,8 @@ def work_off(location: str, plan: Plan, jobs: int, as_json: bool) -> bool:
 
     Raises Interrupted, with the runs back in the queue.
     """
-    from dapo_cli.sweeps import dashboard, supervisor
-    from store import sweeps
+    from dapo_cli.sweeps.work import dashboard, supervisor
+    from store.queue import sweeps
     from store.session import Database
 
     name = plan.definition.name
@@ -73,8 +73,9 @@ def say_result(location: str, name: str, as_json: bool, ended: Counter[str] | No
 
     `ended`: how many runs ended in which status this time, where that is known.
     """
-    from dapo_cli.project_file import database_location
-    from store import runs, sweeps
+    from dapo_cli.configuration.project_file import database_location
+    from store.queue import sweeps
+    from store.records import runs
     from store.session import Database
 
     with Database.read(location) as db:
@@ -99,7 +100,7 @@ def _work(
     location: str, name: str, jobs: int, envs: Iterable[str], watch: Callable[[Database], None] | None = None
 ) -> Counter[str]:
     """Train what waits of a sweep, in environments that the user named; `watch` is called about every second."""
-    from dapo_cli.sweeps import dashboard, supervisor
+    from dapo_cli.sweeps.work import dashboard, supervisor
 
     order = supervisor.Order(name, jobs, modules=sorted({env.rpartition(":")[0] for env in envs} - {""}))
     with dashboard.screen(name) as screen:
@@ -121,9 +122,9 @@ class _Watched:
 
 def search(location: str, definition: Definition, jobs: int, dry_run: bool, as_json: bool) -> None:
     """Search for hyperparameters, trial by trial, or say what would be searched for."""
-    from dapo_cli.display import number_text
-    from dapo_cli.sweeps import search as searching
-    from dapo_cli.sweeps.searching import Trial, propose, read
+    from dapo_cli.sweeps.definition.search_space import Trial, propose, read
+    from dapo_cli.sweeps.work import search as searching
+    from dapo_cli.terminal.formatting import number_text
 
     asked = read(definition)
     first = asked.configs(propose(asked, 0, []))

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from dapo_cli import completion, console
-from dapo_cli.options import Json
+from dapo_cli.options import completion
+from dapo_cli.options.shared import Json
+from dapo_cli.terminal import console
 
 
 def algos(
@@ -18,8 +19,8 @@ def algos(
     as_json: Json = False,
 ) -> None:
     """List the algorithms and how they differ from dapo-kl, or every hyperparameter of one: default, range, meaning."""
-    from algorithms._family import DIFFERENCES
-    from dapo_cli import config as configuration
+    from algorithms.family.equations import DIFFERENCES
+    from dapo_cli.configuration import run_configuration as configuration
 
     if name is None:
         import algorithms
@@ -39,7 +40,7 @@ def algos(
                 console.write(f"\n{name}: {difference.sentence}\n    {difference.equation}")
         return
 
-    from algorithms._hyperparameters import Hyperparameters, OnPolicyHyperparameters
+    from algorithms.core.hyperparameters import Hyperparameters, OnPolicyHyperparameters
 
     algorithm = configuration.load_algorithm(name)
     shared = {*Hyperparameters.model_fields, *OnPolicyHyperparameters.model_fields} - {"temperature"}
@@ -87,7 +88,7 @@ def _summary(doc: str | None) -> str:
 
 def _difference(name: str) -> dict[str, str | None]:
     """How it differs from DAPO-KL; nulls for a plug-in, of which that is not known."""
-    from algorithms._family import DIFFERENCES
+    from algorithms.family.equations import DIFFERENCES
 
     found = DIFFERENCES.get(name)
     return {"difference": found and found.sentence, "equation": found and found.equation}

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from dapo_cli import console, options
+from dapo_cli.configuration.project_file import database_location
 from dapo_cli.errors import BadInput, Interrupted
-from dapo_cli.project_file import database_location
+from dapo_cli.options import shared
+from dapo_cli.terminal import console
 
 
 def browse(
@@ -16,7 +17,7 @@ def browse(
         int, typer.Option("--port", metavar="N", min=0, max=65535, help="Port on this machine; 0: any free one.")
     ] = 8001,
     no_open: Annotated[bool, typer.Option("--no-open", help="Do not open a web browser.")] = False,
-    db: options.Db = None,
+    db: shared.Db = None,
 ) -> None:
     """Browse the database in a web browser, with Datasette: tables, filters, SQL and ready queries.
 

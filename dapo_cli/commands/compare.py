@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dapo_cli import console, options
-from dapo_cli.project_file import database_location
+from dapo_cli.configuration.project_file import database_location
+from dapo_cli.options import shared
+from dapo_cli.terminal import console
 
 if TYPE_CHECKING:
-    from dapo_cli.analysis.tables import Cell, Table
+    from dapo_cli.analysis.comparison.build import Cell, Table
 
 
 def compare(
@@ -21,32 +22,32 @@ def compare(
         str,
         typer.Option(metavar="KEYS", help="Split further by these keys, such as beta,m or tag.", show_default=False),
     ] = "",
-    where: options.Where = None,
-    tags: options.Tags = None,
-    sweep: options.Sweep = None,
-    selection: options.Frozen = None,
-    tuning: options.Tuning = False,
-    unfinished: options.Unfinished = False,
-    measure: options.Measure = "final",
-    stat: options.Stat = "mean",
-    normalise: options.Normalise = None,
-    references: options.References = None,
+    where: shared.Where = None,
+    tags: shared.Tags = None,
+    sweep: shared.Sweep = None,
+    selection: shared.Frozen = None,
+    tuning: shared.Tuning = False,
+    unfinished: shared.Unfinished = False,
+    measure: shared.Measure = "final",
+    stat: shared.Stat = "mean",
+    normalise: shared.Normalise = None,
+    references: shared.References = None,
     pooled: Annotated[
         bool, typer.Option("--pooled", help="One value over all environments, each of equal weight; needs --normalise.")
     ] = False,
-    base: options.Base = None,
-    vary: options.Vary = "",
-    pool_over: options.PoolOver = None,
-    equivalent: options.Equivalent = None,
+    base: shared.Base = None,
+    vary: shared.Vary = "",
+    pool_over: shared.PoolOver = None,
+    equivalent: shared.Equivalent = None,
     against: Annotated[
         str | None, typer.Option(metavar="NAME", help="Show what changed since this frozen selection.")
     ] = None,
-    allow: options.Allow = "",
-    strict: options.Strict = False,
-    resamples: options.Resamples = 10_000,
-    seed: options.ResamplingSeed = 0,
-    db: options.Db = None,
-    json: options.Json = False,
+    allow: shared.Allow = "",
+    strict: shared.Strict = False,
+    resamples: shared.Resamples = 10_000,
+    seed: shared.ResamplingSeed = 0,
+    db: shared.Db = None,
+    json: shared.Json = False,
 ) -> None:
     """Compare algorithms on environments, or configurations with a base.
 
@@ -56,31 +57,32 @@ def compare(
 
     An ablation: --base "algo = 'dapo-kl'" --vary beta,m names each configuration by what it changes in the base.
     """
-    from dapo_cli.analysis import changes, measures, tables
-    from dapo_cli.analysis.requests import Request
-    from dapo_cli.analysis.selection import Choice, without_evaluations
+    from dapo_cli.analysis.comparison import build, changes
+    from dapo_cli.analysis.comparison.request import Request
+    from dapo_cli.analysis.selection import measures
+    from dapo_cli.analysis.selection.selected import Choice, without_evaluations
     from store.session import Database
 
-    keys = ("algo", *(key for key in options.keys("--by", by) if key not in ("algo", "env")))
+    keys = ("algo", *(key for key in shared.keys("--by", by) if key not in ("algo", "env")))
     request = Request(
-        choice=options.choice(where, tags, sweep, selection, tuning, unfinished),
+        choice=shared.choice(where, tags, sweep, selection, tuning, unfinished),
         rows=keys,
         cols=() if pooled else ("env",),
         measure=measures.parse(measure),
-        statistic=options.statistic(stat),
+        statistic=shared.statistic(stat),
         normalise=normalise,
         references=references,
         base=base,
-        vary=tuple(options.keys("--vary", vary)),
-        pool_over=options.pooled(pool_over),
+        vary=tuple(shared.keys("--vary", vary)),
+        pool_over=shared.pooled(pool_over),
         equivalent=equivalent,
-        allow=tuple(options.keys("--allow", allow)),
+        allow=tuple(shared.keys("--allow", allow)),
         strict=strict,
         resamples=resamples,
         seed=seed,
     )
     with Database.read(database_location(db)) as database:
-        table = tables.build(database, request)
+        table = build.build(database, request)
         changed = None
         if against:
             table, changed = changes.between(database, table, against)
@@ -100,26 +102,27 @@ def compare(
 
 
 def _print(table: Table) -> None:
-    from dapo_cli.analysis import captions, wording
-    from dapo_cli.analysis.labels import key_text
+    from dapo_cli.analysis.comparison import cell_text
+    from dapo_cli.analysis.export import captions
+    from dapo_cli.analysis.selection.labels import key_text
 
-    table = wording.in_blocks(table)
+    table = cell_text.in_blocks(table)
     name = table.request.statistic
     columns: dict[str, Callable[[Cell], str]] = {
         "n": lambda cell: str(cell.estimate.n),
-        name: lambda cell: wording.value_text(table, cell) + " *" * cell.best,
+        name: lambda cell: cell_text.value_text(table, cell) + " *" * cell.best,
     }
     if name == "mean":
-        columns["± std"] = lambda cell: wording.spread_text(table, cell)
-    columns["95 % interval"] = lambda cell: wording.interval_text(table, cell.estimate)
+        columns["± std"] = lambda cell: cell_text.spread_text(table, cell)
+    columns["95 % interval"] = lambda cell: cell_text.interval_text(table, cell.estimate)
     if table.base is not None:
-        columns["Δ"] = lambda cell: wording.difference_text(table, cell)
+        columns["Δ"] = lambda cell: cell_text.difference_text(table, cell)
     if any(not math.isnan(cell.p) for cell in table.cells.values()):
-        columns["p"] = lambda cell: wording.p_text(cell.p)
+        columns["p"] = lambda cell: cell_text.p_text(cell.p)
     if table.request.equivalent:
         columns["verdict"] = lambda cell: cell.verdict
     if table.footnotes:
-        columns["notes"] = wording.mark_text
+        columns["notes"] = cell_text.mark_text
     rows: list[list[console.Cell]] = []
     for col, row in product(table.col_labels, table.row_labels):
         cell = table.at(row, col)
@@ -130,5 +133,5 @@ def _print(table: Table) -> None:
     keys = (*table.cols, *table.rows)
     console.print_table((*keys, *columns), rows, right=right, whole=("verdict",), keys=keys)
     console.info(captions.caption(table, best="*"))
-    for line in wording.footnotes(table):
+    for line in cell_text.footnotes(table):
         console.info(line)

@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-from dapo_cli import console, options
-from dapo_cli.project_file import database_location
+from dapo_cli.configuration.project_file import database_location
+from dapo_cli.options import shared
+from dapo_cli.terminal import console
 
 
 def compute(
-    where: options.Where = None,
-    tags: options.Tags = None,
-    sweep: options.Sweep = None,
-    selection: options.Frozen = None,
-    db: options.Db = None,
-    json: options.Json = False,
+    where: shared.Where = None,
+    tags: shared.Tags = None,
+    sweep: shared.Sweep = None,
+    selection: shared.Frozen = None,
+    db: shared.Db = None,
+    json: shared.Json = False,
 ) -> None:
     """What training took: core hours and GPU hours, failed and tuning runs included.
 
     Core hours are wall time times threads, GPU hours the wall time of runs on a GPU; evaluations are included. The last
     line is the sentence for a paper's checklist.
     """
-    from dapo_cli import display
-    from dapo_cli.analysis.accounting import bill
-    from dapo_cli.analysis.selection import matching
-    from store.accounting import inherited
-    from store.marks import KINDS
+    from dapo_cli.analysis.accounts.cost import bill
+    from dapo_cli.analysis.selection.selected import matching
+    from dapo_cli.terminal import formatting
+    from store.records.accounting import inherited
+    from store.records.marks import KINDS
     from store.session import Database
 
     with Database.read(database_location(db)) as database:
-        runs = matching(database, options.choice(where, tags, sweep, selection, False, True))
+        runs = matching(database, shared.choice(where, tags, sweep, selection, False, True))
         account = bill(runs, inherited(database))
     if json:
         rows = [
@@ -46,9 +47,9 @@ def compute(
                     KINDS.get(kind, kind),
                     (status, console.STATUS_STYLES.get(status, "")),
                     str(cost.runs),
-                    display.steps_text(cost.steps),
-                    display.number_text(cost.core_hours, account.total.core_hours),
-                    display.number_text(cost.gpu_hours, account.total.gpu_hours) if cost.gpu_hours else "–",
+                    formatting.steps_text(cost.steps),
+                    formatting.number_text(cost.core_hours, account.total.core_hours),
+                    formatting.number_text(cost.gpu_hours, account.total.gpu_hours) if cost.gpu_hours else "–",
                 )
                 for (algo, kind, status), cost in rows_and_total
             ],

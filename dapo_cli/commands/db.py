@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dapo_cli import console, options
-from dapo_cli.project_file import database_location
+from dapo_cli.configuration.project_file import database_location
+from dapo_cli.options import shared
+from dapo_cli.terminal import console
 
 if TYPE_CHECKING:
-    from store.checking import Report
+    from store.integrity.checking import Report
 
 db = typer.Typer(
     add_completion=False, rich_markup_mode=None, help="Look after the results database: info, check, upgrade, backup."
@@ -20,10 +21,10 @@ db = typer.Typer(
 
 
 @db.command()
-def info(db: options.Db = None, json: options.Json = False) -> None:
+def info(db: shared.Db = None, json: shared.Json = False) -> None:
     """Show its place, size, schema and contents."""
-    from dapo_cli import display
-    from store import maintenance
+    from dapo_cli.terminal import formatting
+    from store.transfer import maintenance
 
     facts = maintenance.info(database_location(db))
     if json:
@@ -32,8 +33,8 @@ def info(db: options.Db = None, json: options.Json = False) -> None:
     newest = facts["schema"] == facts["head"]
     fields: dict[str, console.Cell] = {
         "database": facts["location"],
-        "size": "" if facts["bytes"] is None else display.bytes_text(facts["bytes"]),
-        "files of runs": f"{display.bytes_text(facts['files_bytes'])} in {facts['files']}",
+        "size": "" if facts["bytes"] is None else formatting.bytes_text(facts["bytes"]),
+        "files of runs": f"{formatting.bytes_text(facts['files_bytes'])} in {facts['files']}",
         "schema": facts["schema"] + ("" if newest else f" (this dapo's is {facts['head']})"),
         "journal mode": facts["journal_mode"] or "",
         "runs": ", ".join(f"{count} {status}" for status, count in facts["runs"].items()) or "none",
@@ -44,7 +45,7 @@ def info(db: options.Db = None, json: options.Json = False) -> None:
 
 
 def _advice(report: Report) -> Iterator[str]:
-    from store.checking import VALUES
+    from store.integrity.checking import VALUES
 
     of_values = [problem for problem in report.problems if problem.startswith(VALUES)]
     if of_values:
@@ -59,12 +60,12 @@ def _advice(report: Report) -> Iterator[str]:
 
 
 @db.command()
-def check(db: options.Db = None, json: options.Json = False) -> None:
+def check(db: shared.Db = None, json: shared.Json = False) -> None:
     """Read everything: are the pages, references, values and checkpoints whole?
 
     Changes nothing. Exit code 1 if something is wrong; what to do is said, too.
     """
-    from store import checking
+    from store.integrity import checking
 
     location = database_location(db)
     report = checking.check(location)
@@ -89,9 +90,9 @@ def check(db: options.Db = None, json: options.Json = False) -> None:
 
 
 @db.command()
-def upgrade(db: options.Db = None) -> None:
+def upgrade(db: shared.Db = None) -> None:
     """Upgrade the schema, after a backup beside the database."""
-    from store import maintenance
+    from store.transfer import maintenance
 
     old, new, backup = maintenance.upgrade(database_location(db))
     if old == new:
@@ -103,12 +104,12 @@ def upgrade(db: options.Db = None) -> None:
 @db.command()
 def backup(
     target: Annotated[Path, typer.Argument(metavar="TARGET", help="The copy; must not exist yet.")],
-    db: options.Db = None,
+    db: shared.Db = None,
 ) -> None:
     """Copy the database and the runs' files.
 
     Runs may go on training meanwhile.
     """
-    from store import maintenance
+    from store.transfer import maintenance
 
     console.write(str(maintenance.backup(database_location(db), target)))

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dapo_cli import console, options
-from dapo_cli.display import fixed_text
+from dapo_cli.configuration.project_file import database_location
 from dapo_cli.errors import BadInput, did_you_mean
-from dapo_cli.project_file import database_location
+from dapo_cli.options import shared
+from dapo_cli.terminal import console
+from dapo_cli.terminal.formatting import fixed_text
 
 if TYPE_CHECKING:
-    from dapo_cli.analysis.decisions import Decision
-    from dapo_cli.analysis.rules import Finding
+    from dapo_cli.analysis.claims.decisions import Decision
+    from dapo_cli.analysis.claims.rules import Finding
 
 COLUMNS = ("claim", "says", "verdict", "env", "n", "found", "remark")
 MEANING = (
@@ -32,10 +33,10 @@ def decide(
         str | None,
         typer.Option(metavar="MEASURE", help="By this score in place of the claims' own, to see whether it matters."),
     ] = None,
-    references: options.References = None,
+    references: shared.References = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table on standard output.")] = False,
-    db: options.Db = None,
-    json: options.Json = False,
+    db: shared.Db = None,
+    json: shared.Json = False,
 ) -> None:
     """Decide claims that were written down before the runs: supported, not supported, or undecided.
 
@@ -43,16 +44,17 @@ def decide(
     sensitive, insensitive. Differences are shares of what the runs of its scale learned beyond a random policy. Fewer
     runs than registered make a verdict interim.
     """
-    from dapo_cli.analysis import decisions, measures, registered
-    from dapo_cli.analysis.references import read as read_references
+    from dapo_cli.analysis.claims import claims_file, decisions
+    from dapo_cli.analysis.comparison.references import read as read_references
+    from dapo_cli.analysis.selection import measures
     from store.session import Database
 
-    claims = registered.read(file)
+    claims = claims_file.read(file)
     if measure is not None:
         if not measures.parse(measure).is_return:
             raise BadInput(f"--measure: {measure} is no return: choose final, final-train, best or auc")
         claims = [claim.model_copy(update={"measure": measure}) for claim in claims]
-    names = options.keys("--only", only)
+    names = shared.keys("--only", only)
     for name in names:
         if name not in (known := [claim.name for claim in claims]):
             raise BadInput(f"--only: {file} has no claim '{name}': {did_you_mean(name, known)}")
@@ -70,7 +72,7 @@ def decide(
 
 
 def _rows(found: list[Decision]) -> list[tuple[str, ...]]:
-    from dapo_cli.analysis import decisions
+    from dapo_cli.analysis.claims import decisions
 
     rows: list[tuple[str, ...]] = []
     for decision in found:

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from dapo_cli import completion, console, options
+from dapo_cli.configuration.project_file import database_location
 from dapo_cli.errors import BadInput
-from dapo_cli.project_file import database_location
+from dapo_cli.options import completion, shared
+from dapo_cli.terminal import console
 
 MOST_LISTED = 20  # runs; of more, the first and how many
 
@@ -19,17 +20,18 @@ def delete(
         list[str] | None,
         typer.Argument(metavar="RUN", help="Runs: ids or unique prefixes.", autocompletion=completion.runs),
     ] = None,
-    where: options.Where = None,
+    where: shared.Where = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    db: options.Db = None,
+    db: shared.Db = None,
 ) -> None:
     """Delete runs: their rows and their files. There is no way back; a run that is still training is refused."""
-    from dapo_cli.analysis.filters import condition
-    from dapo_cli.display import bytes_text
-    from store import run_files, runs
+    from dapo_cli.filters.sql import condition
+    from dapo_cli.terminal.formatting import bytes_text
+    from store.connection import run_files
+    from store.records import runs
     from store.session import Database
 
-    options.refuse_both(run_ids, where)
+    shared.refuse_both(run_ids, where)
     if not run_ids and not where:
         raise BadInput("which runs? Give their ids (see dapo runs), or --where FILTER")
     location = database_location(db)

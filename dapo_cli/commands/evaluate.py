@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dapo_cli import console
-from dapo_cli.options import Db, Json, Modules, Run
+from dapo_cli.options.shared import Db, Json, Modules, Run
+from dapo_cli.terminal import console
 
 if TYPE_CHECKING:
-    from dapo_cli.training.replaying import Comparison
+    from dapo_cli.training.policy.playback import Comparison
 
 
 def evaluate(
@@ -35,15 +35,15 @@ def evaluate(
 
     With mean actions the first episodes are those of the run's own evaluation, and must return the same.
     """
-    from dapo_cli.analysis.statistics import estimate
-    from dapo_cli.display import fixed_text, mean_text
-    from dapo_cli.project_file import database_location
-    from dapo_cli.training import replaying
-    from dapo_cli.training import video as filming
+    from dapo_cli.configuration.project_file import database_location
+    from dapo_cli.statistics.estimates import estimate
+    from dapo_cli.terminal.formatting import fixed_text, mean_text
     from dapo_cli.training.evaluation import Played
-    from dapo_cli.training.trained import trained
+    from dapo_cli.training.policy import playback
+    from dapo_cli.training.policy import video as filming
+    from dapo_cli.training.policy.trained import trained
+    from store.records.summaries import evaluation_at
     from store.session import Database
-    from store.summaries import evaluation_at
 
     if video:
         filming.prepare(video)
@@ -56,12 +56,12 @@ def evaluate(
             console.info(remark)
         if video:
             console.info("filming the first episode; without a graphics card this takes a while")
-        played = replaying.play(policy, episodes or settings.eval_episodes, sampled=sampled, seed=seed, video=video)
+        played = playback.play(policy, episodes or settings.eval_episodes, sampled=sampled, seed=seed, video=video)
         comparable = not sampled and seed in (None, settings.seed)
         recorded = (
             [Played(*row) for row in evaluation_at(database, policy.run["id"], policy.step)] if comparable else []
         )
-        comparison = replaying.compare(policy, played, recorded)
+        comparison = playback.compare(policy, played, recorded)
     returns = [episode.return_ for episode in played]
     length = sum(episode.length for episode in played) / len(played)
     summary = estimate(returns)

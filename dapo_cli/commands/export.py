@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
-from dapo_cli import completion, console, options
+from dapo_cli.configuration.project_file import database_location
 from dapo_cli.errors import BadInput
-from dapo_cli.project_file import database_location
+from dapo_cli.options import completion, shared
+from dapo_cli.terminal import console
 
 
 class Format(StrEnum):
@@ -27,12 +28,12 @@ def export(
         list[str] | None,
         typer.Argument(metavar="RUN", help="Runs; else all.", autocompletion=completion.runs, show_default=False),
     ] = None,
-    where: options.Where = None,
+    where: shared.Where = None,
     format_: Annotated[
         Format, typer.Option("--format", metavar="FORMAT", help="csv, parquet or tensorboard.")
     ] = Format.CSV,
-    anonymous: options.Anonymous = False,
-    db: options.Db = None,
+    anonymous: shared.Anonymous = False,
+    db: shared.Db = None,
 ) -> None:
     """Export runs, with every episode, evaluation, metric and hyperparameter, into one folder.
 
@@ -40,13 +41,13 @@ def export(
     run. dapo import reads CSV and TensorBoard back. Of absolute paths the last name is left.
     """
     from dapo_cli import publishing
-    from dapo_cli.analysis.filters import condition
+    from dapo_cli.filters.sql import condition
     from dapo_cli.interchange import exporting
-    from store import runs
-    from store.models import Run
+    from store.records import runs
+    from store.schema.models import Run
     from store.session import Database
 
-    options.refuse_both(run_ids, where)
+    shared.refuse_both(run_ids, where)
     columns = Run.__table__.c
     with Database.read(database_location(db)) as database:
         chosen = condition(database, where) if where else None

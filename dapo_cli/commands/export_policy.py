@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from dapo_cli import console
 from dapo_cli.errors import BadInput
-from dapo_cli.options import Db, Modules, Run
+from dapo_cli.options.shared import Db, Modules, Run
+from dapo_cli.terminal import console
 
 
 class Format(StrEnum):
@@ -36,11 +36,11 @@ def export_policy(
     """Write the policy of a run as files that need no dapo: weights (safetensors), an ONNX model, and a card (JSON)."""
     from importlib.util import find_spec
 
-    from dapo_cli.project_file import database_location
-    from dapo_cli.training import exporting
-    from dapo_cli.training.trained import trained
+    from dapo_cli.configuration.project_file import database_location
+    from dapo_cli.training.policy import policy_files
+    from dapo_cli.training.policy.trained import trained
+    from store.records.summaries import evaluation_at
     from store.session import Database
-    from store.summaries import evaluation_at
 
     model = find_spec("onnx") is not None
     if format_ == Format.ONNX and not model:
@@ -50,10 +50,10 @@ def export_policy(
             console.info(remark)
         folder = out or Path(f"{policy.name}-policy")
         recorded = evaluation_at(database, policy.run["id"], policy.step)
-        files = exporting.contents(
+        files = policy_files.contents(
             policy, recorded, weights=format_ != Format.ONNX, model=model and format_ != Format.SAFETENSORS
         )
-    exporting.write_folder(folder, files, force=force)
+    policy_files.write_folder(folder, files, force=force)
     if format_ == Format.ALL and not model:
         console.info("without policy.onnx: to have it, pip install 'dapo-cli[onnx]' and repeat this with --force")
     console.info(f"wrote {', '.join(files)}")

@@ -7,31 +7,32 @@ from typing import Annotated
 
 import typer
 
-from dapo_cli import console, options
+from dapo_cli.configuration.project_file import database_location
 from dapo_cli.errors import BadInput
-from dapo_cli.project_file import database_location
+from dapo_cli.options import shared
+from dapo_cli.terminal import console
 
 
 def freeze(
     name: Annotated[
         str | None, typer.Argument(metavar="NAME", help="The name; without one, list what is frozen.")
     ] = None,
-    where: options.Where = None,
-    tags: options.Tags = None,
-    sweep: options.Sweep = None,
-    selection: options.Frozen = None,
-    tuning: options.Tuning = False,
-    unfinished: options.Unfinished = False,
+    where: shared.Where = None,
+    tags: shared.Tags = None,
+    sweep: shared.Sweep = None,
+    selection: shared.Frozen = None,
+    tuning: shared.Tuning = False,
+    unfinished: shared.Unfinished = False,
     remove: Annotated[bool, typer.Option("--remove", help="Forget the selection; its runs stay.")] = False,
-    db: options.Db = None,
-    json: options.Json = False,
+    db: shared.Db = None,
+    json: shared.Json = False,
 ) -> None:
     """Pin the runs behind a submission under a name.
 
     The runs that the options choose are what --selection NAME means from then on, whatever is trained later; compare
     --against NAME shows the cells that changed since. Runs that a comparison leaves out are not pinned.
     """
-    from store import selections
+    from store.records import selections
     from store.session import Database
 
     location = database_location(db)
@@ -45,10 +46,10 @@ def freeze(
             selections.remove(database, name)
         console.info(f"forgot the selection '{name}'")
         return
-    from dapo_cli.analysis.selection import select
+    from dapo_cli.analysis.selection.selected import select
 
     with Database.read(location) as database:
-        chosen = select(database, options.choice(where, tags, sweep, selection, tuning, unfinished))
+        chosen = select(database, shared.choice(where, tags, sweep, selection, tuning, unfinished))
     if not chosen.runs:
         left_out = "".join(f" ({note})" for note in chosen.notes())
         raise BadInput(f"no run to pin{left_out}: see what there is with dapo runs")
@@ -64,8 +65,8 @@ def freeze(
 
 
 def _list(location: str, json: bool) -> None:
-    from dapo_cli import display
-    from store import selections
+    from dapo_cli.terminal import formatting
+    from store.records import selections
     from store.session import Database
 
     with Database.read(location) as database:
@@ -78,7 +79,7 @@ def _list(location: str, json: bool) -> None:
                 row["name"],
                 str(row["runs"]),
                 str(row["missing"]) if row["missing"] else "–",
-                display.age_text(row["created_at"]),
+                formatting.age_text(row["created_at"]),
             )
             for row in rows
         ]

@@ -8,9 +8,11 @@ from typing import Annotated
 
 import typer
 
-from dapo_cli import completion, console, remarks
+from dapo_cli.configuration import remarks
 from dapo_cli.errors import BadInput
-from dapo_cli.options import Db, seed_number, whole_number
+from dapo_cli.options import completion
+from dapo_cli.options.shared import Db, seed_number, whole_number
+from dapo_cli.terminal import console
 
 
 class Format(StrEnum):
@@ -94,12 +96,12 @@ def import_(
     Read are stable-baselines3's monitor.csv and evaluations.npz, Spinning Up's progress.txt, TensorBoard's event files,
     plain CSV, and the CSV folders of dapo export. The same content is not imported twice.
     """
-    from dapo_cli.config import given as typed
+    from dapo_cli.configuration.project_file import database_location
+    from dapo_cli.configuration.run_configuration import given as typed
     from dapo_cli.interchange import importing
     from dapo_cli.interchange.formats import Reading
-    from dapo_cli.project_file import database_location
     from dapo_cli.training.provenance import command
-    from store.runs import shorten
+    from store.records.runs import shorten
     from store.session import Database
 
     if seed is not None and seed < 0:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dapo_cli import console, options
-from dapo_cli.project_file import database_location
+from dapo_cli.configuration.project_file import database_location
+from dapo_cli.options import shared
+from dapo_cli.terminal import console
 
 
 def ledger(
-    where: options.Where = None,
-    tags: options.Tags = None,
-    sweep: options.Sweep = None,
-    selection: options.Frozen = None,
-    db: options.Db = None,
-    json: options.Json = False,
+    where: shared.Where = None,
+    tags: shared.Tags = None,
+    sweep: shared.Sweep = None,
+    selection: shared.Frozen = None,
+    db: shared.Db = None,
+    json: shared.Json = False,
 ) -> None:
     """How many configurations of each algorithm were tried, and in how many runs.
 
@@ -20,13 +21,13 @@ def ledger(
     result (evaluations, checkpoints, device, threads). Every run counts: tuning and reporting, completed or not. The
     last lines are the words for a paper's appendix.
     """
-    from dapo_cli import display
-    from dapo_cli.analysis.labels import key_text
-    from dapo_cli.analysis.ledger import entries
+    from dapo_cli.analysis.accounts.ledger import entries
+    from dapo_cli.analysis.selection.labels import key_text
+    from dapo_cli.terminal import formatting
     from store.session import Database
 
     with Database.read(database_location(db)) as database:
-        book = entries(database, options.choice(where, tags, sweep, selection, False, True))
+        book = entries(database, shared.choice(where, tags, sweep, selection, False, True))
     if json:
         console.print_json(
             [
@@ -64,7 +65,7 @@ def ledger(
                     str(tally.runs),
                     str(tally.tuning),
                     str(tally.runs - tally.tuning),
-                    display.steps_text(tally.steps),
+                    formatting.steps_text(tally.steps),
                     ", ".join(f"{count} {status}" for status, count in tally.states.items()),
                 )
                 for algo, env, tally in lines

@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
-from dapo_cli import completion, console, options, remarks
+from dapo_cli.configuration import remarks
+from dapo_cli.configuration.project_file import database_location
 from dapo_cli.errors import BadInput, did_you_mean
-from dapo_cli.project_file import database_location
+from dapo_cli.options import completion, shared
+from dapo_cli.terminal import console
 
 
 def mark(
@@ -34,16 +36,16 @@ def mark(
         tuple[str, str] | None,
         typer.Option("--rename-tag", metavar="OLD NEW", help="Call a tag by another word, on all runs that have it."),
     ] = None,
-    where: options.Where = None,
-    db: options.Db = None,
+    where: shared.Where = None,
+    db: shared.Db = None,
 ) -> None:
     """Mark runs as tuning or reporting, tag them, note something.
 
     Tuning runs chose hyperparameters: compare, table and plot leave them out. Runs may be marked while they are being
     trained, and afterwards; an event of the run keeps what was changed, and when.
     """
-    from dapo_cli.analysis.filters import condition
-    from store import marks, runs
+    from dapo_cli.filters.sql import condition
+    from store.records import marks, runs
     from store.session import Database
 
     if rename_tag is not None:
@@ -54,7 +56,7 @@ def mark(
         raise BadInput("nothing to mark: give --tuning, --reporting, --tag, --untag, --note or --rename-tag")
     if not run_ids and not where:
         raise BadInput("which runs? Give their ids (see dapo runs), or --where FILTER")
-    options.refuse_both(run_ids, where)
+    shared.refuse_both(run_ids, where)
     remarks.tags(tags or ())
     remarks.note(note)
     if any(not tag.strip() for tag in untag or ()):
@@ -79,10 +81,10 @@ def mark(
 
 def _renamed(location: str, old: str, new: str) -> str:
     """The filter of the runs whose tag `old` becomes `new`. Raises BadInput where none has it, or some have `new`."""
-    from dapo_cli.analysis.expression import quoted
-    from dapo_cli.analysis.filters import condition
-    from dapo_cli.analysis.listing import all_tags
-    from store import runs
+    from dapo_cli.analysis.selection.listing import all_tags
+    from dapo_cli.filters.grammar import quoted
+    from dapo_cli.filters.sql import condition
+    from store.records import runs
     from store.session import Database
 
     where = f"tag = {quoted(old)}"

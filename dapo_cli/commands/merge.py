@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from dapo_cli import console
-from dapo_cli.options import Db, Json
+from dapo_cli.options.shared import Db, Json
+from dapo_cli.terminal import console
 
 
 def merge(
@@ -18,9 +18,9 @@ def merge(
     """Take over the runs, sweeps, selections and exports of other databases. Doing it again changes nothing."""
     from dataclasses import asdict
 
-    from dapo_cli.project_file import database_location
-    from store.merge import merge as merge_database
+    from dapo_cli.configuration.project_file import database_location
     from store.session import Database
+    from store.transfer.merge import merge as merge_database
 
     location, outcomes = database_location(db), []
     for other in others:  # a name that is wrong must not create or upgrade anything

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dapo_cli import console, options
+from dapo_cli.configuration.project_file import database_location
 from dapo_cli.errors import BadInput
-from dapo_cli.project_file import database_location
+from dapo_cli.options import shared
+from dapo_cli.terminal import console
 
 if TYPE_CHECKING:
     from dapo_cli.figures.words import Plot
@@ -71,12 +72,12 @@ def plot(
         str,
         typer.Option(metavar="KEYS", help="A line (or row) for each value of these keys, too, such as beta,m or tag."),
     ] = "",
-    where: options.Where = None,
-    tags: options.Tags = None,
-    sweep: options.Sweep = None,
-    selection: options.Frozen = None,
-    tuning: options.Tuning = False,
-    unfinished: options.Unfinished = False,
+    where: shared.Where = None,
+    tags: shared.Tags = None,
+    sweep: shared.Sweep = None,
+    selection: shared.Frozen = None,
+    tuning: shared.Tuning = False,
+    unfinished: shared.Unfinished = False,
     y: Annotated[
         str,
         typer.Option("--y", metavar="NAME", help="Of curves: return, train-return, or a diagnostic such as q."),
@@ -87,26 +88,26 @@ def plot(
     window: Annotated[
         int | None,
         typer.Option(
-            metavar="N", parser=options.whole_number, help="Average training returns over N steps [default: a 50th]."
+            metavar="N", parser=shared.whole_number, help="Average training returns over N steps [default: a 50th]."
         ),
     ] = None,
     runs: Annotated[bool, typer.Option("--runs", help="Draw every run's curve, too, as a faint line.")] = False,
     x: Annotated[
         str | None, typer.Option("--x", metavar="KEY", help="Of sensitivity: the hyperparameter, such as beta.")
     ] = None,
-    measure: options.Measure = "final",
-    stat: options.Stat = "mean",
-    normalise: options.Normalise = None,
-    references: options.References = None,
+    measure: shared.Measure = "final",
+    stat: shared.Stat = "mean",
+    normalise: shared.Normalise = None,
+    references: shared.References = None,
     base: Annotated[
         str | None,
         typer.Option(metavar="FILTER", help="Of improvement: over these runs [default: every pair]."),
     ] = None,
-    pool_over: options.PoolOver = None,
-    allow: options.Allow = "",
-    strict: options.Strict = False,
-    resamples: options.Resamples = 10_000,
-    seed: options.ResamplingSeed = 0,
+    pool_over: shared.PoolOver = None,
+    allow: shared.Allow = "",
+    strict: shared.Strict = False,
+    resamples: shared.Resamples = 10_000,
+    seed: shared.ResamplingSeed = 0,
     style: Annotated[
         Style | None,
         typer.Option(metavar="WIDTH", help="column (3.4 in) or page (7 in) [default: what suits the figure]."),
@@ -116,8 +117,8 @@ def plot(
         list[Path] | None,
         typer.Option(metavar="FILE", help="Where to: .pdf, .svg, .png or .pgf; repeatable [default: KIND.pdf]."),
     ] = None,
-    db: options.Db = None,
-    json: options.Json = False,
+    db: shared.Db = None,
+    json: shared.Json = False,
 ) -> None:
     """Draw learning curves, or one of four figures of the runs' scores.
 
@@ -128,8 +129,8 @@ def plot(
     The figure says what it shows, of which runs. With --json the numbers are printed, and a file is written only if
     --out names one.
     """
-    from dapo_cli.analysis import measures
-    from dapo_cli.analysis.requests import Request
+    from dapo_cli.analysis.comparison.request import Request
+    from dapo_cli.analysis.selection import measures
     from dapo_cli.figures import style as looks
     from dapo_cli.figures.layout import Paper
     from dapo_cli.files import write_files
@@ -138,17 +139,17 @@ def plot(
     _check_options(context, kind)
     files = out or ([] if json else [Path(f"{kind.value}.pdf")])
     formats = {path: looks.format_of(path) for path in files}
-    keys = options.keys("--by", by)
+    keys = shared.keys("--by", by)
     request = Request(
-        choice=options.choice(where, tags, sweep, selection, tuning, unfinished),
+        choice=shared.choice(where, tags, sweep, selection, tuning, unfinished),
         rows=("algo", *(key for key in keys if key not in ("algo", "env"))),
         measure=measures.parse(measure),
-        statistic=options.statistic(stat),
+        statistic=shared.statistic(stat),
         normalise=normalise,
         references=references,
         base=base,
-        pool_over=options.pooled(pool_over),
-        allow=tuple(options.keys("--allow", allow)),
+        pool_over=shared.pooled(pool_over),
+        allow=tuple(shared.keys("--allow", allow)),
         strict=strict,
         resamples=resamples,
         seed=seed,
@@ -185,10 +186,10 @@ def _check_options(context: typer.Context, kind: Kind) -> None:
 
 
 def _curves(database: Database, request: Any, *, runs: bool, **asked: Any) -> Plot:
-    from dapo_cli.analysis import curves
+    from dapo_cli.analysis.curves import learning_curves
     from dapo_cli.figures import curves as figure
 
-    drawn = curves.collect(
+    drawn = learning_curves.collect(
         database,
         request.choice,
         by=request.rows[1:],
@@ -204,11 +205,11 @@ def _curves(database: Database, request: Any, *, runs: bool, **asked: Any) -> Pl
 
 
 def _scores(database: Database, request: Any, kind: Kind, x: str | None) -> Plot:
-    from dapo_cli.analysis import overall
-    from dapo_cli.analysis import sensitivity as sensitivities
+    from dapo_cli.analysis.comparison import across_environments
+    from dapo_cli.analysis.comparison import sensitivity as sensitivities
     from dapo_cli.figures import improvement, intervals, profiles, sensitivity
 
     if kind is Kind.SENSITIVITY:
         return sensitivity.plot(sensitivities.collect(database, request, x or ""))
     figures = {Kind.PROFILE: profiles.plot, Kind.IMPROVEMENT: improvement.plot, Kind.INTERVALS: intervals.plot}
-    return figures[kind](overall.collect(database, request))
+    return figures[kind](across_environments.collect(database, request))

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dapo_cli import console, options
+from dapo_cli.configuration.project_file import database_location
 from dapo_cli.errors import BadInput
-from dapo_cli.project_file import database_location
+from dapo_cli.options import shared
+from dapo_cli.terminal import console
 
 if TYPE_CHECKING:
-    from dapo_cli.analysis.tables import Table
+    from dapo_cli.analysis.comparison.build import Table
 
 
 def power(
@@ -31,17 +32,17 @@ def power(
         float, typer.Option("--power", metavar="P", help="Probability of finding a difference that is there.")
     ] = 0.8,
     by: Annotated[str, typer.Option(metavar="KEYS", help="Split further by these keys.", show_default=False)] = "",
-    where: options.Where = None,
-    tags: options.Tags = None,
-    sweep: options.Sweep = None,
-    selection: options.Frozen = None,
-    tuning: options.Tuning = False,
-    measure: options.Measure = "final",
-    references: options.References = None,
-    pool_over: options.PoolOver = None,
-    allow: options.Allow = "",
-    db: options.Db = None,
-    json: options.Json = False,
+    where: shared.Where = None,
+    tags: shared.Tags = None,
+    sweep: shared.Sweep = None,
+    selection: shared.Frozen = None,
+    tuning: shared.Tuning = False,
+    measure: shared.Measure = "final",
+    references: shared.References = None,
+    pool_over: shared.PoolOver = None,
+    allow: shared.Allow = "",
+    db: shared.Db = None,
+    json: shared.Json = False,
 ) -> None:
     """How many seeds a comparison needs, from the spread of the runs so far.
 
@@ -49,28 +50,29 @@ def power(
     difference from --base with probability --power. The difference is the one observed so far, or --difference. Percent
     are of the base's mean return above a random policy's. A spread estimated from few runs is itself uncertain.
     """
-    from dapo_cli.analysis import claims, measures, tables
-    from dapo_cli.analysis.requests import Request
-    from dapo_cli.analysis.selection import without_evaluations
+    from dapo_cli.analysis.comparison import build, testing
+    from dapo_cli.analysis.comparison.request import Request
+    from dapo_cli.analysis.selection import measures
+    from dapo_cli.analysis.selection.selected import without_evaluations
     from store.session import Database
 
     if not 0 < wanted < 1:
         raise BadInput(f"--power: {wanted:g} is no probability: give one between 0 and 1, such as 0.8")
-    keys = ("algo", *(key for key in options.keys("--by", by) if key not in ("algo", "env")))
+    keys = ("algo", *(key for key in shared.keys("--by", by) if key not in ("algo", "env")))
     request = Request(
-        choice=options.choice(where, tags, sweep, selection, tuning, False),
+        choice=shared.choice(where, tags, sweep, selection, tuning, False),
         rows=keys,
         measure=measures.parse(measure),
         references=references,
         base=base,
-        pool_over=options.pooled(pool_over),
-        allow=tuple(options.keys("--allow", allow)),
+        pool_over=shared.pooled(pool_over),
+        allow=tuple(shared.keys("--allow", allow)),
     )
     sizes = {"difference": difference, "width": width}
     for name, size in sizes.items():
         request.size(1.0, size, f"--{name}")
     with Database.read(database_location(db)) as database:
-        table = tables.build(database, request)
+        table = build.build(database, request)
     records = list(_records(table, wanted, sizes))
     if json:
         console.print_json(records)
@@ -82,7 +84,7 @@ def power(
     sizes_of_nothing = (
         note
         for size in sizes.values()
-        for note in claims.without_scale(table.cells, request, table.base, table.random, size)
+        for note in testing.without_scale(table.cells, request, table.base, table.random, size)
     )
     for note in (*sizes_of_nothing, *table.notes):
         console.info(note)
@@ -92,8 +94,8 @@ def power(
 
 def _records(table: Table, wanted: float, sizes: dict[str, str | None]) -> Any:
     """One object for each cell but the base's."""
-    from dapo_cli.analysis import planning
-    from dapo_cli.analysis.claims import scale_of
+    from dapo_cli.analysis.comparison.testing import scale_of
+    from dapo_cli.statistics import sample_size
 
     for col in table.col_labels:
         anchor = table.at(table.base, col) if table.base else None
@@ -114,18 +116,18 @@ def _records(table: Table, wanted: float, sizes: dict[str, str | None]) -> Any:
                 "std": stds[0],
                 "std_base": stds[1],
                 "difference": observed,
-                "seeds": planning.seeds_to_separate(gap, *stds, power=wanted),
-                "power": planning.power_at(max(2, min(cell.estimate.n, anchor.estimate.n)), gap, *stds),
+                "seeds": sample_size.seeds_to_separate(gap, *stds, power=wanted),
+                "power": sample_size.power_at(max(2, min(cell.estimate.n, anchor.estimate.n)), gap, *stds),
             }
             size = table.request.size(scale, sizes["width"], "--width")
             known = size is not None and math.isfinite(stds[0]) and math.isfinite(size)
-            record["seeds_for_width"] = planning.seeds_for_width(stds[0], size) if known and size else None
+            record["seeds_for_width"] = sample_size.seeds_for_width(stds[0], size) if known and size else None
             yield record
 
 
 def _print(table: Table, records: list[dict[str, Any]], width: bool) -> None:
-    from dapo_cli.analysis.labels import key_text
-    from dapo_cli.display import number_text
+    from dapo_cli.analysis.selection.labels import key_text
+    from dapo_cli.terminal.formatting import number_text
 
     columns: dict[str, Callable[[dict[str, Any]], str]] = {
         "n": lambda record: f"{record['n']} / {record['n_base']}",
@@ -147,6 +149,6 @@ def _print(table: Table, records: list[dict[str, Any]], width: bool) -> None:
 
 
 def _number(value: float) -> str:
-    from dapo_cli.display import number_text
+    from dapo_cli.terminal.formatting import number_text
 
     return "–" if math.isnan(value) else number_text(value)

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from dapo_cli import completion, console
-from dapo_cli.options import Json
+from dapo_cli.options import completion
+from dapo_cli.options.shared import Json
+from dapo_cli.terminal import console
 
 
 def presets(
@@ -18,7 +19,7 @@ def presets(
     as_json: Json = False,
 ) -> None:
     """List the presets, or print one: settings that come with dapo, for train --preset NAME."""
-    from dapo_cli import setting_files
+    from dapo_cli.configuration import setting_files
 
     if name is not None:
         text = setting_files.preset_text(name)

@@ -7,32 +7,33 @@ from typing import Annotated
 
 import typer
 
-from dapo_cli import console, options
 from dapo_cli.commands import _reporting
-from dapo_cli.project_file import database_location
+from dapo_cli.configuration.project_file import database_location
+from dapo_cli.options import shared
+from dapo_cli.terminal import console
 
 
 def report(
     out: Annotated[Path, typer.Option(metavar="FILE", help="Where to.")] = Path("report.html"),
     by: _reporting.By = "",
-    where: options.Where = None,
-    tags: options.Tags = None,
-    sweep: options.Sweep = None,
-    selection: options.Frozen = None,
-    tuning: options.Tuning = False,
-    unfinished: options.Unfinished = False,
-    measure: options.Measure = "final",
-    stat: options.Stat = "mean",
-    normalise: options.Normalise = None,
-    references: options.References = None,
-    base: options.Base = None,
-    vary: options.Vary = "",
-    pool_over: options.PoolOver = None,
-    equivalent: options.Equivalent = None,
-    allow: options.Allow = "",
+    where: shared.Where = None,
+    tags: shared.Tags = None,
+    sweep: shared.Sweep = None,
+    selection: shared.Frozen = None,
+    tuning: shared.Tuning = False,
+    unfinished: shared.Unfinished = False,
+    measure: shared.Measure = "final",
+    stat: shared.Stat = "mean",
+    normalise: shared.Normalise = None,
+    references: shared.References = None,
+    base: shared.Base = None,
+    vary: shared.Vary = "",
+    pool_over: shared.PoolOver = None,
+    equivalent: shared.Equivalent = None,
+    allow: shared.Allow = "",
     title: _reporting.Title = None,
-    anonymous: options.Anonymous = False,
-    db: options.Db = None,
+    anonymous: shared.Anonymous = False,
+    db: shared.Db = None,
 ) -> None:
     """Write one page with everything: curves, tables, settings, runs, cost, provenance, and how to make it again.
 
@@ -45,7 +46,7 @@ def report(
     from store.session import Database
 
     location = database_location(db)
-    choice = options.choice(where, tags, sweep, selection, tuning, unfinished)
+    choice = shared.choice(where, tags, sweep, selection, tuning, unfinished)
     request = _reporting.request(
         choice, by, measure, stat, normalise, references, base, vary, pool_over, equivalent, allow
     )

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dapo_cli import console
 from dapo_cli.commands import _sweeping
 from dapo_cli.errors import BadInput
-from dapo_cli.options import Db, Json, whole_number
+from dapo_cli.options.shared import Db, Json, whole_number
+from dapo_cli.terminal import console
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dapo_cli.sweeps.reproduce import Protocol
+    from dapo_cli.sweeps.definition.protocols import Protocol
 
 
 def _protocols(incomplete: str) -> list[str]:
@@ -61,10 +61,10 @@ def reproduce(
 
     Stopped and typed again, it goes on where it was; finished and typed again, it makes the tables anew.
     """
-    from dapo_cli.project_file import database_location
-    from dapo_cli.sweeps import plan as planning
-    from dapo_cli.sweeps import reproduce as protocols
-    from dapo_cli.sweeps.definition import typed_layer
+    from dapo_cli.configuration.project_file import database_location
+    from dapo_cli.sweeps.definition import plan as planning
+    from dapo_cli.sweeps.definition import protocols
+    from dapo_cli.sweeps.definition.sweep_file import typed_layer
 
     if listing:
         _list(as_json)
@@ -96,10 +96,9 @@ def reproduce(
 
 
 def _list(as_json: bool) -> None:
-    from dapo_cli.display import steps_text
-    from dapo_cli.setting_files import summary
-    from dapo_cli.sweeps import grid
-    from dapo_cli.sweeps import reproduce as protocols
+    from dapo_cli.configuration.setting_files import summary
+    from dapo_cli.sweeps.definition import grid, protocols
+    from dapo_cli.terminal.formatting import steps_text
 
     records: list[dict[str, Any]] = []
     for name in protocols.names():
@@ -132,7 +131,7 @@ def _show(protocol: Protocol, folder: Path, location: str) -> bool:
     from dapo_cli.app import app
     from dapo_cli.errors import DapoError
     from dapo_cli.files import write_files
-    from dapo_cli.sweeps import reproduce as protocols
+    from dapo_cli.sweeps.definition import protocols
     from store.errors import StoreError
 
     try:

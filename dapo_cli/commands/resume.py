@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dapo_cli import completion, console
 from dapo_cli.errors import BadInput
-from dapo_cli.options import Db, Json, Modules
+from dapo_cli.options import completion
+from dapo_cli.options.shared import Db, Json, Modules
+from dapo_cli.terminal import console
 
 if TYPE_CHECKING:
     from dapo_cli.training.resuming import Continued
@@ -27,7 +28,7 @@ def resume(
     as_json: Json = False,
 ) -> None:
     """Train an interrupted run on to its end, from its last checkpoint and with its own settings."""
-    from dapo_cli.project_file import database_location
+    from dapo_cli.configuration.project_file import database_location
 
     if every == (run is not None):
         raise BadInput("say which run to resume (dapo runs --where 'status = interrupted' lists them), or --all")
@@ -43,7 +44,7 @@ def resume(
 
 def _resume_all(location: str, modules: list[str], as_json: bool) -> None:
     from dapo_cli.training import resuming
-    from store import runs
+    from store.records import runs
     from store.session import Database
 
     waiting = resuming.interrupted(location)

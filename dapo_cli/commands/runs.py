@@ -6,15 +6,16 @@ from typing import Annotated
 
 import typer
 
-from dapo_cli import console, options
-from dapo_cli.project_file import database_location
+from dapo_cli.configuration.project_file import database_location
+from dapo_cli.options import shared
+from dapo_cli.terminal import console
 
 DEFAULT_LIMIT = 20
 NOTE_LENGTH = 40  # characters of a note that a terminal shows
 
 
 def runs(
-    where: options.Where = None,
+    where: shared.Where = None,
     sort: Annotated[
         str | None,
         typer.Option(metavar="FIELD", help="Sort by a field, such as final or beta; -FIELD for descending."),
@@ -23,8 +24,8 @@ def runs(
         int | None,
         typer.Option(min=1, metavar="N", help=f"At most N runs; else {DEFAULT_LIMIT}, with --json all."),
     ] = None,
-    db: options.Db = None,
-    json: options.Json = False,
+    db: shared.Db = None,
+    json: shared.Json = False,
 ) -> None:
     """List the runs, newest first.
 
@@ -33,9 +34,9 @@ def runs(
     note, final (the final return), age (age < 2d), created_at (>= yesterday), every other column of the table run, and
     every hyperparameter.
     """
-    from dapo_cli import display
-    from dapo_cli.analysis import listing
-    from store.runs import shorten
+    from dapo_cli.analysis.selection import listing
+    from dapo_cli.terminal import formatting
+    from store.records.runs import shorten
     from store.session import Database
 
     if limit is None and not json:
@@ -56,9 +57,9 @@ def runs(
                     row["env"],
                     str(row["seed"]),
                     (row["status"], console.STATUS_STYLES.get(row["status"], "")),
-                    display.progress_text(row["step"], row["steps"]),
-                    display.number_text(row["final"]),
-                    display.age_text(row["created_at"]),
+                    formatting.progress_text(row["step"], row["steps"]),
+                    formatting.number_text(row["final"]),
+                    formatting.age_text(row["created_at"]),
                     " ".join(row["tags"]),
                     *([_note_text(row["note"] or "")] if noted else []),
                 )

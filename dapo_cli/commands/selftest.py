@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dapo_cli import completion, console
 from dapo_cli.errors import BadInput
-from dapo_cli.options import Json, whole_number
+from dapo_cli.options import completion
+from dapo_cli.options.shared import Json, whole_number
+from dapo_cli.terminal import console
 
 if TYPE_CHECKING:
-    from dapo_cli.selftest.resuming import Certificate
+    from dapo_cli.selftest.resume_test import Certificate
 
 STEPS = 2000
 
@@ -36,7 +37,7 @@ def selftest(
     as_json: Json = False,
 ) -> None:
     """Train twice in a temporary folder, once killed again and again and resumed, and compare every bit."""
-    from dapo_cli.selftest.resuming import prove_resume
+    from dapo_cli.selftest.resume_test import prove_resume
 
     if not resume:
         raise BadInput("say what to test: dapo selftest --resume")

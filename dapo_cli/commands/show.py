@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dapo_cli import console, options
-from dapo_cli.project_file import database_location
+from dapo_cli.configuration.project_file import database_location
+from dapo_cli.options import shared
+from dapo_cli.terminal import console
 
 PROVENANCE = (
     "command",
@@ -22,10 +23,10 @@ PROVENANCE = (
 )
 
 
-def show(run: options.Run, db: options.Db = None, json: options.Json = False) -> None:
+def show(run: shared.Run, db: shared.Db = None, json: shared.Json = False) -> None:
     """Show everything about one run: state, results, hyperparameters with their origin, provenance, events."""
-    from dapo_cli.analysis import overview
-    from store import runs
+    from dapo_cli.analysis.selection import overview
+    from store.records import runs
     from store.session import Database
 
     with Database.read(database_location(db)) as database:
@@ -43,12 +44,12 @@ def show(run: options.Run, db: options.Db = None, json: options.Json = False) ->
 
 
 def _print_state(facts: Mapping[str, Any]) -> None:
-    from dapo_cli import display
+    from dapo_cli.terminal import formatting
 
     progress = f"{facts['step']} of {facts['steps']} steps"
     if facts["wall_time"]:
         speed = facts["step"] / facts["wall_time"]
-        progress += f" in {display.duration_text(facts['wall_time'])}, {speed:.0f} steps/s"
+        progress += f" in {formatting.duration_text(facts['wall_time'])}, {speed:.0f} steps/s"
     fields: dict[str, console.Cell] = {
         "run": (facts["id"], "bold"),
         "algo": facts["algo"],
@@ -63,30 +64,32 @@ def _print_state(facts: Mapping[str, Any]) -> None:
         "tags": " ".join(facts["tags"]),
         "note": facts["note"] or "",
         "source": facts["source"] or "",
-        "started": display.time_text(facts["started_at"] or facts["created_at"]),
-        "ended": display.time_text(facts["ended_at"]) if facts["ended_at"] else "",
+        "started": formatting.time_text(facts["started_at"] or facts["created_at"]),
+        "ended": formatting.time_text(facts["ended_at"]) if facts["ended_at"] else "",
     }
     console.print_fields({name: value for name, value in fields.items() if value}, indent=0)
 
 
 def _print_results(facts: Mapping[str, Any]) -> None:
-    from dapo_cli import display
+    from dapo_cli.terminal import formatting
 
     fields: dict[str, console.Cell] = {}
     if evaluation := facts["evaluation"]:
         played = evaluation["returns"]
         episodes = f"{len(played)} {'episode' if len(played) == 1 else 'episodes'}"
-        fields["evaluation"] = f"{display.mean_text(played)} over {episodes} at step {evaluation['step']}"
+        fields["evaluation"] = f"{formatting.mean_text(played)} over {episodes} at step {evaluation['step']}"
     if returns := [episode["return"] for episode in facts["episodes"]]:
         last = f"the last {len(returns)} of {facts['counts']['episode']} episodes"
-        fields["training"] = f"{display.mean_text(returns)} over {last}"
-        fields[""] = display.sparkline(returns)
+        fields["training"] = f"{formatting.mean_text(returns)} over {last}"
+        fields[""] = formatting.sparkline(returns)
     if fields:
         console.print_heading("Returns")
         console.print_fields(fields)
     if facts["metrics"]:
         console.print_heading("Diagnostics")
-        console.print_fields({name: display.general_text(value, 4) for name, value in sorted(facts["metrics"].items())})
+        console.print_fields(
+            {name: formatting.general_text(value, 4) for name, value in sorted(facts["metrics"].items())}
+        )
 
 
 def _print_hyperparameters(settings: list[dict[str, Any]]) -> None:
@@ -120,7 +123,7 @@ def _print_provenance(facts: Mapping[str, Any]) -> None:
 
 
 def _print_history(facts: Mapping[str, Any]) -> None:
-    from dapo_cli import display
+    from dapo_cli.terminal import formatting
 
     if facts["checkpoints"]:
         console.print_heading("Checkpoints")
@@ -129,8 +132,8 @@ def _print_history(facts: Mapping[str, Any]) -> None:
             [
                 (
                     str(row["step"]),
-                    display.bytes_text(row["bytes"]),
-                    display.time_text(row["created_at"]),
+                    formatting.bytes_text(row["bytes"]),
+                    formatting.time_text(row["created_at"]),
                     row["path"],
                 )
                 for row in facts["checkpoints"]
@@ -142,7 +145,7 @@ def _print_history(facts: Mapping[str, Any]) -> None:
         ("time", "step", "event", "message"),
         [
             (
-                display.time_text(row["created_at"]),
+                formatting.time_text(row["created_at"]),
                 "" if row["step"] is None else str(row["step"]),
                 row["kind"],
                 "" if row["message"] in (row["kind"], facts["command"]) else row["message"],

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dapo_cli import completion, console
 from dapo_cli.commands import _sweep_control, _sweeping
 from dapo_cli.errors import BadInput
-from dapo_cli.options import Db, Json, whole_number
-from dapo_cli.sweeps.launchers import options as launching
+from dapo_cli.options import completion
+from dapo_cli.options.shared import Db, Json, whole_number
+from dapo_cli.sweeps.work.launchers import options as launching
+from dapo_cli.terminal import console
 
 if TYPE_CHECKING:
-    from dapo_cli.sweeps.definition import Definition
-    from dapo_cli.sweeps.launchers import Request
+    from dapo_cli.sweeps.definition.sweep_file import Definition
+    from dapo_cli.sweeps.work.launchers import Request
 
 Algo = Annotated[
     str | None,
@@ -104,13 +105,13 @@ def create(
     if set(given) <= {"db"}:
         console.write(context.get_help())
         return
-    from dapo_cli.sweeps import definition
+    from dapo_cli.sweeps.definition import sweep_file
 
     named: dict[str, Any] = {"seeds": seeds, "steps": steps, "name": name, "preset": preset, "note": note}
     lists: dict[str, Any] = {"assignments": assignments or (), "exclude": exclude or (), "tags": tags or ()}
-    typed = definition.typed_layer(algo=algo, env=env, tuning=tuning, **named, **lists)
+    typed = sweep_file.typed_layer(algo=algo, env=env, tuning=tuning, **named, **lists)
     team = launching.request(workers, address, cpus, gpus, slurm)
-    _do(definition.from_command_line(typed), db, jobs, enqueue, again, dry_run, launcher, team, shard, as_json)
+    _do(sweep_file.from_command_line(typed), db, jobs, enqueue, again, dry_run, launcher, team, shard, as_json)
 
 
 @sweep.command("run")
@@ -142,13 +143,13 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Train the sweep that a file defines. Options stand in place of what the file says."""
-    from dapo_cli.sweeps import definition
+    from dapo_cli.sweeps.definition import sweep_file
 
     named: dict[str, Any] = {"seeds": seeds, "steps": steps, "name": name, "preset": preset, "note": note}
     lists: dict[str, Any] = {"assignments": assignments or (), "exclude": exclude or (), "tags": tags or ()}
-    typed = definition.typed_layer(algo=algo, env=env, tuning=tuning, **named, **lists)
+    typed = sweep_file.typed_layer(algo=algo, env=env, tuning=tuning, **named, **lists)
     team = launching.request(workers, address, cpus, gpus, slurm)
-    _do(definition.read(file, typed), db, jobs, enqueue, again, dry_run, launcher, team, shard, as_json)
+    _do(sweep_file.read(file, typed), db, jobs, enqueue, again, dry_run, launcher, team, shard, as_json)
 
 
 def _do(
@@ -164,9 +165,10 @@ def _do(
     as_json: bool,
 ) -> None:
     """Print the plan, or put it into the queue and work that off."""
-    from dapo_cli.project_file import database_location
-    from dapo_cli.sweeps import launchers, shards
-    from dapo_cli.sweeps import plan as planning
+    from dapo_cli.configuration.project_file import database_location
+    from dapo_cli.sweeps.definition import plan as planning
+    from dapo_cli.sweeps.definition import shards
+    from dapo_cli.sweeps.work import launchers
 
     location = database_location(db)
     team = team._replace(location=location, sweep=definition.name, jobs=jobs or 1)

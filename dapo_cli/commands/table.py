@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dapo_cli import console, options
+from dapo_cli.configuration.project_file import database_location
 from dapo_cli.errors import BadInput
-from dapo_cli.project_file import database_location
+from dapo_cli.options import shared
+from dapo_cli.terminal import console
 
 if TYPE_CHECKING:
-    from dapo_cli.analysis.exports import Export
-    from dapo_cli.analysis.requests import Request
-    from dapo_cli.analysis.sheets import Style
+    from dapo_cli.analysis.comparison.request import Request
+    from dapo_cli.analysis.export.sheets import Style
+    from dapo_cli.analysis.export.table_export import Export
 
 
 class Format(StrEnum):
@@ -74,25 +75,25 @@ def table(
     hyperparameters: Annotated[
         bool, typer.Option("--hyperparameters", help="The settings of these runs instead, shared and changed.")
     ] = False,
-    where: options.Where = None,
-    tags: options.Tags = None,
-    sweep: options.Sweep = None,
-    selection: options.Frozen = None,
-    tuning: options.Tuning = False,
-    unfinished: options.Unfinished = False,
-    measure: options.Measure = "final",
-    stat: options.Stat = "mean",
-    normalise: options.Normalise = None,
-    references: options.References = None,
-    base: options.Base = None,
-    vary: options.Vary = "",
-    pool_over: options.PoolOver = None,
-    equivalent: options.Equivalent = None,
-    allow: options.Allow = "",
-    strict: options.Strict = False,
-    resamples: options.Resamples = 10_000,
-    seed: options.ResamplingSeed = 0,
-    db: options.Db = None,
+    where: shared.Where = None,
+    tags: shared.Tags = None,
+    sweep: shared.Sweep = None,
+    selection: shared.Frozen = None,
+    tuning: shared.Tuning = False,
+    unfinished: shared.Unfinished = False,
+    measure: shared.Measure = "final",
+    stat: shared.Stat = "mean",
+    normalise: shared.Normalise = None,
+    references: shared.References = None,
+    base: shared.Base = None,
+    vary: shared.Vary = "",
+    pool_over: shared.PoolOver = None,
+    equivalent: shared.Equivalent = None,
+    allow: shared.Allow = "",
+    strict: shared.Strict = False,
+    resamples: shared.Resamples = 10_000,
+    seed: shared.ResamplingSeed = 0,
+    db: shared.Db = None,
 ) -> None:
     """Write a table for a paper: a statistic of the runs' scores, with its interval.
 
@@ -101,12 +102,12 @@ def table(
     and dapo verify FILE whether it still is what the runs say.
     """
     request, style = asked(locals())
-    from dapo_cli.analysis import exports
+    from dapo_cli.analysis.export import table_export
     from store.session import Database
 
     location = database_location(db)
     with Database.read(location) as database:
-        made = exports.make(database, request, style)
+        made = table_export.make(database, request, style)
     if out is None:
         console.write(made.text)
     else:
@@ -121,14 +122,13 @@ def table(
 
 def _record(location: str, made: Export, out: Path) -> None:
     """Enter the export into the database, so that `dapo why KEY` finds it without the file."""
-    from store import exports
     from store.errors import StoreError
     from store.session import Database
 
     sheet = made.sheet
     try:
         with Database.write(location) as database:
-            exports.record(database, sheet.export, sheet.command, made.definition)
+            table_export.record(database, sheet.export, sheet.command, made.definition)
     except StoreError as error:
         console.info(
             f"{error}; the key {sheet.export} is known by the file only: dapo why {sheet.export} {quote(str(out))}"
@@ -137,26 +137,26 @@ def _record(location: str, made: Export, out: Path) -> None:
 
 def asked(values: dict[str, Any]) -> tuple[Request, Style]:
     """What the values of the options ask for: option -> value; raises BadInput."""
-    from dapo_cli.analysis import measures
-    from dapo_cli.analysis.requests import Request
-    from dapo_cli.analysis.sheets import Style
+    from dapo_cli.analysis.comparison.request import Request
+    from dapo_cli.analysis.export.sheets import Style
+    from dapo_cli.analysis.selection import measures
 
-    vary = tuple(options.keys("--vary", values["vary"]))
+    vary = tuple(shared.keys("--vary", values["vary"]))
     request = Request(
-        choice=options.choice(
+        choice=shared.choice(
             *(values[name] for name in ("where", "tags", "sweep", "selection", "tuning", "unfinished"))
         ),
-        rows=tuple(options.keys("--rows", values["rows"])),
-        cols=tuple(options.keys("--cols", values["cols"])),
+        rows=tuple(shared.keys("--rows", values["rows"])),
+        cols=tuple(shared.keys("--cols", values["cols"])),
         measure=measures.parse(values["measure"]),
-        statistic=options.statistic(values["stat"]),
+        statistic=shared.statistic(values["stat"]),
         normalise=values["normalise"],
         references=values["references"],
         base=values["base"],
         vary=vary,
-        pool_over=options.pooled(values["pool_over"]),
+        pool_over=shared.pooled(values["pool_over"]),
         equivalent=values["equivalent"],
-        allow=tuple(options.keys("--allow", values["allow"])),
+        allow=tuple(shared.keys("--allow", values["allow"])),
         strict=values["strict"],
         resamples=values["resamples"],
         seed=values["seed"],

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dapo_cli import console, options
 from dapo_cli.errors import BadInput
+from dapo_cli.options import shared
+from dapo_cli.terminal import console
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,7 +43,7 @@ def check(
     instances: Annotated[int, typer.Option(metavar="N", min=10, max=100_000, help="Random MDPs.")] = 120,
     seed: Seed = 0,
     db: Db = None,
-    json: options.Json = False,
+    json: shared.Json = False,
 ) -> None:
     """Check seven theorems on random MDPs, each with a control: the same bound with a part broken must fail.
 
@@ -54,23 +55,21 @@ def check(
             raise BadInput(f"options of dapo theory {name} come after its name: dapo theory {name} --seed 1")
         return
     _one_thread()
-    from dapo_cli.theory import checking, entries
+    from dapo_cli.theory import entries, theorem_tests
 
-    report = checking.report(instances, seed)
+    report = theorem_tests.report(instances, seed)
     if db:
         _record(db, entries.of_statements(report["statements"], seed))
     if json:
         console.print_json(report)
     else:
         _print(report)
-    if not checking.holds(report["statements"]):
+    if not theorem_tests.holds(report["statements"]):
         raise typer.Exit(1)
 
 
 @theory.command()
-def rates(
-    out: Out = None, instances: Instances = 10, seed: Seed = 0, db: Db = None, json: options.Json = False
-) -> None:
+def rates(out: Out = None, instances: Instances = 10, seed: Seed = 0, db: Db = None, json: shared.Json = False) -> None:
     """Draw the gap against the iteration, with the bounds: exact, with errors, and with a function class.
 
     With --json the numbers are printed, and a file is written only if --out names one.
@@ -108,13 +107,13 @@ def rates(
 
 
 @theory.command()
-def sac(out: Out = None, instances: Instances = 10, seed: Seed = 0, db: Db = None, json: options.Json = False) -> None:
+def sac(out: Out = None, instances: Instances = 10, seed: Seed = 0, db: Db = None, json: shared.Json = False) -> None:
     """Draw how the regularised step converges as β goes to 1, where it is SAC's.
 
     With --json the numbers are printed, and a file is written only if --out names one.
     """
     from dapo_cli.theory import entries, figures
-    from dapo_cli.theory import sac as computed
+    from dapo_cli.theory import sac_limit as computed
 
     files = _files(out, "sac.pdf", json)
     _one_thread()
@@ -145,7 +144,7 @@ def sac(out: Out = None, instances: Instances = 10, seed: Seed = 0, db: Db = Non
 
 
 def _print(report: dict[str, Any]) -> None:
-    from dapo_cli.theory.checking import OF_VALUES
+    from dapo_cli.theory.theorem_tests import OF_VALUES
 
     rows = []
     for record in report["statements"]:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dapo_cli import completion, console
 from dapo_cli.errors import BadInput, RunFailed
-from dapo_cli.options import Db, Json, count_number, seed_number, whole_number
+from dapo_cli.options import completion
+from dapo_cli.options.shared import Db, Json, count_number, seed_number, whole_number
+from dapo_cli.terminal import console
 
 if TYPE_CHECKING:
-    from dapo_cli.config import RunConfig
+    from dapo_cli.configuration.run_configuration import RunConfig
 
 
 def train(
@@ -131,9 +132,9 @@ def train(
     With --from RUN, a completed or interrupted run goes on to --steps N in all as a new run, which begins with a copy
     of its record. It is exact if that run kept its replay (--set keep_replay=true, or interrupted), else approximate.
     """
-    from dapo_cli import config as configuration
     from dapo_cli.commands._closing import print_closing
-    from dapo_cli.project_file import database_location
+    from dapo_cli.configuration import run_configuration as configuration
+    from dapo_cli.configuration.project_file import database_location
     from dapo_cli.training import extension, session
 
     options = {
@@ -195,8 +196,8 @@ def train(
 
 def _train_seeds(config: RunConfig, seeds: str, vectorise: bool, location: str, as_json: bool) -> None:
     from dapo_cli.commands._closing import print_closing
-    from dapo_cli.config import seeded
-    from dapo_cli.sweeps.definition import seeds_of
+    from dapo_cli.configuration.run_configuration import seeded
+    from dapo_cli.sweeps.definition.sweep_file import seeds_of
     from dapo_cli.training import groups, session
 
     numbers = seeds_of(seeds, "--seeds")

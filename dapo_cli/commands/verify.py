@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dapo_cli import console, options
+from dapo_cli.configuration.project_file import database_location
 from dapo_cli.errors import BadInput
-from dapo_cli.project_file import database_location
+from dapo_cli.options import shared
+from dapo_cli.terminal import console
 
 if TYPE_CHECKING:
-    from dapo_cli.analysis.reading_back import Found
+    from dapo_cli.analysis.export.parse import Found
     from store.session import Database
 
 
 def verify(
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Files with tables that dapo table wrote.")],
-    db: options.Db = None,
-    json: options.Json = False,
+    db: shared.Db = None,
+    json: shared.Json = False,
 ) -> None:
     """Recompute exported tables and name the cells that moved.
 
@@ -75,7 +76,7 @@ def found_in(files: list[str]) -> tuple[list[tuple[str, Found]], list[BadInput],
 
 
 def _tables_of(file: str) -> list[Found]:
-    from dapo_cli.analysis.reading_back import tables_in
+    from dapo_cli.analysis.export.parse import tables_in
 
     try:
         text = Path(file).read_bytes().decode("utf-8")  # a carriage return may be part of a name
@@ -90,11 +91,11 @@ def _tables_of(file: str) -> list[Found]:
 
 
 def _verified(database: Database, file: str, found: Found) -> dict[str, Any]:
-    from dapo_cli.analysis import exports, reading_back
-    from dapo_cli.analysis.verification import moved
+    from dapo_cli.analysis.export import parse, table_export
+    from dapo_cli.analysis.export.verify import moved
     from dapo_cli.commands.table import from_command
-    from store import exports as store_exports
     from store.errors import StoreError
+    from store.records import exports as store_exports
 
     request, style = from_command(found.command)
     result = {
@@ -104,11 +105,11 @@ def _verified(database: Database, file: str, found: Found) -> dict[str, Any]:
         "cells": sum(cell.key is not None for cell in found.cells.values()),
     }
     try:
-        made = exports.make(database, request, style)
+        made = table_export.make(database, request, style)
     except (BadInput, StoreError) as error:
         gone = {"labels": "all", "key": found.export, "old": "a table", "new": "none", "why": str(error)}
         return {**result, "moved": [gone]}
-    (new,) = reading_back.tables_in(made.text)
+    (new,) = parse.tables_in(made.text)
     record = store_exports.find(database, found.export)
     changes = moved(found, new, record and record["definition"], made.definition, made.table.split)
     return {**result, "moved": [change._asdict() for change in changes]}

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dapo_cli import console, options
+from dapo_cli.configuration.project_file import database_location
 from dapo_cli.errors import BadInput, did_you_mean
-from dapo_cli.project_file import database_location
+from dapo_cli.options import shared
+from dapo_cli.terminal import console
 
 if TYPE_CHECKING:
     from store.session import Database
@@ -22,8 +23,8 @@ def why(
     files: Annotated[
         list[str] | None, typer.Argument(metavar="[FILE]...", help="Where else to look for it: exported tables.")
     ] = None,
-    db: options.Db = None,
-    json: options.Json = False,
+    db: shared.Db = None,
+    json: shared.Json = False,
 ) -> None:
     """Say where an exported number comes from.
 
@@ -57,10 +58,10 @@ def why(
 
 def _find(database: Database, export: str, files: list[str]) -> dict[str, Any]:
     """`command` and `definition` of an export: of the record, else of the table in a file, made again."""
-    from dapo_cli.analysis import exports
+    from dapo_cli.analysis.export import table_export
     from dapo_cli.commands.table import from_command
     from dapo_cli.commands.verify import found_in
-    from store import exports as store_exports
+    from store.records import exports as store_exports
 
     found = store_exports.find(database, export)
     if found is not None:
@@ -70,7 +71,7 @@ def _find(database: Database, export: str, files: list[str]) -> dict[str, Any]:
     tables, _, unread = found_in(files)
     for file, table in tables:
         if table.export == export:
-            made = exports.make(database, *from_command(table.command))
+            made = table_export.make(database, *from_command(table.command))
             if made.sheet.export != export:
                 verify = f"dapo verify {shlex.quote(file)}"
                 raise BadInput(f"the runs behind {export} have changed since {file} was written: {verify}")
@@ -85,20 +86,20 @@ def _find(database: Database, export: str, files: list[str]) -> dict[str, Any]:
 
 def _has_changed(database: Database, export: str, command: str) -> bool:
     """Whether the command would make another table now."""
-    from dapo_cli.analysis import exports
+    from dapo_cli.analysis.export import table_export
     from dapo_cli.commands.table import from_command
     from store.errors import StoreError
 
     try:
-        return exports.make(database, *from_command(command)).sheet.export != export
+        return table_export.make(database, *from_command(command)).sheet.export != export
     except (BadInput, StoreError):
         return True
 
 
 def _facts(database: Database, key: str, found: dict[str, Any], cell: dict[str, Any]) -> dict[str, Any]:
     """Everything about one cell."""
-    from store import exports as store_exports
-    from store import runs
+    from store.records import exports as store_exports
+    from store.records import runs
 
     definition = found["definition"]
     ids = [run["id"] for run in cell["runs"]]
@@ -150,10 +151,10 @@ def _print_cells(export: str, found: dict[str, Any], json: bool) -> None:
 
 
 def _print(facts: dict[str, Any]) -> None:
-    from dapo_cli import display
+    from dapo_cli.terminal import formatting
 
     def text(value: Any) -> str:
-        return display.number_text(value) if isinstance(value, float) else str(value)
+        return formatting.number_text(value) if isinstance(value, float) else str(value)
 
     labels = ", ".join(f"{name} = {'–' if value is None else value}" for name, value in facts["labels"].items())
     fields = {"cell": f"{facts['key']} ({labels})", "shown": facts["shown"]}

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from dapo_cli.options import Db, Json, Modules
+from dapo_cli.options.shared import Db, Json, Modules
 
 
 def worker(
@@ -26,9 +26,9 @@ def worker(
     Start as many workers as you like, on any machine that reaches the database: none trains what another has. Ctrl-C
     and SIGTERM save checkpoints and give the runs back; what a killed worker had goes on under another.
     """
-    from dapo_cli import console
-    from dapo_cli.project_file import database_location
-    from dapo_cli.sweeps.worker import Order, work
+    from dapo_cli.configuration.project_file import database_location
+    from dapo_cli.sweeps.work.worker import Order, work
+    from dapo_cli.terminal import console
     from store.session import Database
 
     location = database_location(db)

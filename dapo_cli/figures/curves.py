@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dapo_cli.analysis import curves as kinds
-from dapo_cli.analysis.captions import STATISTIC_NAMES
-from dapo_cli.analysis.curves import Curve, Curves
-from dapo_cli.analysis.labels import Key, Label, key_text
-from dapo_cli.analysis.series import RETURN, TRAIN_RETURN
-from dapo_cli.display import general_text, number_text, steps_text
+from dapo_cli.analysis.curves import learning_curves as kinds
+from dapo_cli.analysis.curves.learning_curves import Curve, Curves
+from dapo_cli.analysis.curves.series import RETURN, TRAIN_RETURN
+from dapo_cli.analysis.export.captions import STATISTIC_NAMES
+from dapo_cli.analysis.selection.labels import Key, Label, key_text
 from dapo_cli.figures import layout, style, words
 from dapo_cli.figures.layout import Paper
+from dapo_cli.terminal.formatting import general_text, number_text, steps_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dapo_cli.analysis.labels import Label, key_text
-from dapo_cli.analysis.overall import Overall, Pair, improvements
+from dapo_cli.analysis.comparison.across_environments import Overall, Pair, improvements
+from dapo_cli.analysis.selection.labels import Label, key_text
 from dapo_cli.figures import layout, rows, words
 from dapo_cli.figures.layout import Paper
 

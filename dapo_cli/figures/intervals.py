@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dapo_cli.analysis import wording
-from dapo_cli.analysis.labels import Label, key_text
-from dapo_cli.analysis.overall import Overall, aggregates
-from dapo_cli.analysis.statistics import SMALLEST_IQM, Estimate
-from dapo_cli.display import general_text, number_text
+from dapo_cli.analysis.comparison import cell_text
+from dapo_cli.analysis.comparison.across_environments import Overall, aggregates
+from dapo_cli.analysis.selection.labels import Label, key_text
 from dapo_cli.figures import layout, rows, style, words
 from dapo_cli.figures.layout import Paper
+from dapo_cli.statistics.estimates import SMALLEST_IQM, Estimate
+from dapo_cli.terminal.formatting import general_text, number_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,7 +33,7 @@ def plot(overall: Overall) -> words.Plot:
             *(
                 text
                 for name in names
-                for text in (number_text(own[name].value), wording.interval_text(table, own[name]))
+                for text in (number_text(own[name].value), cell_text.interval_text(table, own[name]))
             ),
         )
         for label, own in drawn.items()

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dapo_cli.console import visible
 from dapo_cli.figures.style import GREY, NORMAL, SMALL
+from dapo_cli.terminal.console import visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

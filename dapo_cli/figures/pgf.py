@@ -10,8 +10,8 @@ import io
 import re
 from typing import TYPE_CHECKING, Any
 
-from dapo_cli.analysis.writers import tex
-from dapo_cli.console import visible
+from dapo_cli.analysis.export.writers import tex
+from dapo_cli.terminal.console import visible
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

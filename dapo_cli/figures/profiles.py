@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dapo_cli.analysis.labels import Label, key_text
-from dapo_cli.analysis.overall import Overall, Profile, profiles
-from dapo_cli.display import number_text
+from dapo_cli.analysis.comparison.across_environments import Overall, Profile, profiles
+from dapo_cli.analysis.selection.labels import Label, key_text
 from dapo_cli.figures import layout, style, words
 from dapo_cli.figures.layout import Paper
 from dapo_cli.figures.rows import row_texts
+from dapo_cli.terminal.formatting import number_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

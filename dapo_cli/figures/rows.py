@@ -6,13 +6,13 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dapo_cli.analysis import wording
-from dapo_cli.analysis.labels import Label
-from dapo_cli.analysis.overall import Overall
-from dapo_cli.analysis.statistics import Estimate
-from dapo_cli.console import visible
+from dapo_cli.analysis.comparison import cell_text
+from dapo_cli.analysis.comparison.across_environments import Overall
+from dapo_cli.analysis.selection.labels import Label
 from dapo_cli.errors import BadInput
 from dapo_cli.figures import layout, style, words
+from dapo_cli.statistics.estimates import Estimate
+from dapo_cli.terminal.console import visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,7 +27,7 @@ def row_texts(overall: Overall, *, numbers: bool = True) -> dict[Label, str]:
     several = numbers and len(set(counts.values())) > 1
     texts = {}
     for label, text in words.names(overall.labels, overall.table.rows, overall.table.symbols).items():
-        letters = ", ".join(map(wording.letter, sorted(overall.marks[label])))
+        letters = ", ".join(map(cell_text.letter, sorted(overall.marks[label])))
         more = [f"n = {counts[label]}"] * several + [letters] * bool(letters)
         texts[label] = f"{text} ({'; '.join(more)})" if more else text
     return texts

@@ -6,14 +6,14 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from dapo_cli.analysis import wording
-from dapo_cli.analysis.captions import STATISTIC_NAMES
-from dapo_cli.analysis.labels import Key, key_text
-from dapo_cli.analysis.sensitivity import Line, Sensitivity, is_logarithmic
-from dapo_cli.analysis.statistics import SMALLEST_IQM
-from dapo_cli.display import general_text
+from dapo_cli.analysis.comparison import cell_text
+from dapo_cli.analysis.comparison.sensitivity import Line, Sensitivity, is_logarithmic
+from dapo_cli.analysis.export.captions import STATISTIC_NAMES
+from dapo_cli.analysis.selection.labels import Key, key_text
 from dapo_cli.figures import layout, style, words
 from dapo_cli.figures.layout import Paper
+from dapo_cli.statistics.estimates import SMALLEST_IQM
+from dapo_cli.terminal.formatting import general_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,10 +31,10 @@ def plot(numbers: Sensitivity) -> words.Plot:
             *map(key_text, (line.env, *line.label)),
             general_text(point.x, 6),
             str(point.cell.estimate.n),
-            wording.value_text(table, point.cell),
-            wording.interval_text(table, point.cell.estimate),
+            cell_text.value_text(table, point.cell),
+            cell_text.interval_text(table, point.cell.estimate),
             "default" if point.default else "",
-            wording.mark_text(point.cell),
+            cell_text.mark_text(point.cell),
         )
         for line in numbers.lines
         for point in line.points
@@ -120,7 +120,9 @@ def _draw_line(panel: Axes, numbers: Sensitivity, line: Line, look: dict[str, An
         if point.default and _rings(numbers):
             ring = {"markersize": 7, "markerfacecolor": "none", "markeredgecolor": look["color"]}
             panel.plot(point.x, estimate.value, "o", transform=place, markeredgewidth=0.8, zorder=3.5, **ring)
-        texts = [f"n = {estimate.n}"] * (estimate.n != usual) + [wording.mark_text(point.cell)] * bool(point.cell.marks)
+        texts = [f"n = {estimate.n}"] * (estimate.n != usual) + [cell_text.mark_text(point.cell)] * bool(
+            point.cell.marks
+        )
         if texts:
             top = estimate.high if math.isfinite(estimate.high) else estimate.value
             text = ", ".join(texts)

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dapo_cli.console import visible
 from dapo_cli.errors import BadInput
+from dapo_cli.terminal.console import visible
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

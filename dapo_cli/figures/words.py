@@ -6,15 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dapo_cli.analysis import captions, wording
-from dapo_cli.analysis.labels import Label, label_text
+from dapo_cli.analysis.comparison import cell_text
+from dapo_cli.analysis.export import captions
+from dapo_cli.analysis.selection.labels import Label, label_text
 from dapo_cli.figures.layout import Paper
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from dapo_cli.analysis.statistics import Estimate
-    from dapo_cli.analysis.tables import Table
+    from dapo_cli.analysis.comparison.build import Table
+    from dapo_cli.statistics.estimates import Estimate
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def closing_sentences(table: Table) -> list[str]:
     general = list(table.notes)
     if table.request.choice.frozen:
         general.insert(0, f"runs: the selection '{table.request.choice.frozen}'")
-    return [f"{text}." for text in wording.footnotes(table)] + [f"{text[0].upper()}{text[1:]}." for text in general]
+    return [f"{text}." for text in cell_text.footnotes(table)] + [f"{text[0].upper()}{text[1:]}." for text in general]
 
 
 def count_text(counts: Sequence[int]) -> str:

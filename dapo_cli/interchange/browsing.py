@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from store.models import Base
+from store.schema.models import Base
 
 FINAL = """
 WITH last AS (

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from dapo_cli.interchange import event_files
 from dapo_cli.interchange.tensorboard_logs import OURS, RUN, SETTINGS
-from store import streaming
-from store.runs import shorten
+from store.records import streaming
+from store.records.runs import shorten
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from store.redaction import Redaction
     from store.session import Database
+    from store.transfer.redaction import Redaction
 
 EPISODE = ("rollout/episode_return", "rollout/episode_length")
 EVALUATION = {

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from dapo_cli.errors import BadInput
-from dapo_cli.interchange import reading
+from dapo_cli.interchange import log_files
 
 if TYPE_CHECKING:
     from tensorboard.compat.proto.event_pb2 import Event
@@ -36,7 +36,7 @@ def events(path: Path) -> Iterator[tuple[str, Event | None]]:
     from google.protobuf.message import DecodeError
 
     message = messages().Event
-    with reading.readable(path), path.open("rb") as file:
+    with log_files.readable(path), path.open("rb") as file:
         for number, data in enumerate(_records(path, file), start=1):
             place = f"{path}, record {number}"
             if data is None:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from dapo_cli.files import new_folder
 from dapo_cli.interchange import event_export, table_files
-from store import streaming
-from store.redaction import Redaction
+from store.records import streaming
+from store.transfer.redaction import Redaction
 
 if TYPE_CHECKING:
     from store.session import Database
 
 Record = Mapping[str, Any]
-"""A run as `store.runs.get` returns it."""
+"""A run as `store.records.runs.get` returns it."""
 
 TABLES = {
     "episodes": "episode",

@@ -7,7 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dapo_cli.errors import BadInput
-from dapo_cli.interchange import exported, plain_csv, reading, spinning_up, stable_baselines3, tensorboard_logs
+from dapo_cli.interchange import (
+    exported_folder,
+    log_files,
+    plain_csv,
+    spinning_up,
+    stable_baselines3,
+    tensorboard_logs,
+)
 from dapo_cli.interchange.logs import Log
 
 AUTO, STABLE_BASELINES3, SPINNING_UP, TENSORBOARD, CSV, DAPO = (
@@ -54,15 +61,15 @@ def read(path: Path, how: Reading) -> Iterator[Log]:
             name = "--column" if option == "columns" else f"--{option.replace('_', '-')}"
             raise BadInput(f"{name} is for {' and '.join(formats)}, and {path} is {found.format}: leave it out")
     if found.format == DAPO:
-        logs: Iterable[Log] = exported.read(path)
+        logs: Iterable[Log] = exported_folder.read(path)
     else:
         logs = [_one(path, found, how)]
-    hashes = {file.name if len(found.files) == 1 else str(file): reading.sha256_of(file) for file in found.files}
+    hashes = {file.name if len(found.files) == 1 else str(file): log_files.sha256_of(file) for file in found.files}
     for log in logs:
         if not (any(log.columns()) or log.original):
             raise BadInput(f"{path} holds no row of results: name another")
         log.files = hashes
-        log.sha256 = log.sha256 or reading.combined(hashes.values())
+        log.sha256 = log.sha256 or log_files.combined(hashes.values())
         if found.others:
             log.remarks.append(f"read as {found.format}; it also holds {', '.join(found.others)} (--format)")
         yield log
@@ -80,7 +87,7 @@ def _one(path: Path, found: _Found, how: Reading) -> Log:
 
 
 def _find(path: Path, wanted: str) -> _Found:
-    with reading.readable(path):
+    with log_files.readable(path):
         path.stat()
         if path.is_dir():
             return _in_folder(path, sorted(file for file in path.iterdir() if file.is_file()), wanted)
@@ -91,7 +98,7 @@ def _find(path: Path, wanted: str) -> _Found:
 
 def _in_folder(path: Path, files: list[Path], wanted: str) -> _Found:
     by_format = {name: [file for file in files if _belongs(file, name)] for name in _IN_FOLDERS}
-    if not {file.name for file in by_format[DAPO]} >= set(exported.FILES):
+    if not {file.name for file in by_format[DAPO]} >= set(exported_folder.FILES):
         del by_format[DAPO]
     held = [name for name, members in by_format.items() if members]
     if not held or (wanted != AUTO and wanted not in held):
@@ -103,7 +110,7 @@ def _in_folder(path: Path, files: list[Path], wanted: str) -> _Found:
 
 def _belongs(file: Path, name: str) -> bool:
     if name == DAPO:
-        return file.name in exported.FILES
+        return file.name in exported_folder.FILES
     if name == STABLE_BASELINES3:
         return stable_baselines3.is_monitor(file) or file.name == stable_baselines3.EVALUATIONS
     if name == TENSORBOARD:
@@ -118,6 +125,6 @@ def _format_of(file: Path) -> str:
     if file.suffix == ".npz":
         return STABLE_BASELINES3
     if file.suffix == ".csv":
-        with reading.readable(file), file.open("rb") as content:
+        with log_files.readable(file), file.open("rb") as content:
             return STABLE_BASELINES3 if content.read(2) == b"#{" else CSV
     raise BadInput(f"{file}: its name tells no format: choose one with --format")

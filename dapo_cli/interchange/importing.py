@@ -13,8 +13,8 @@ from dapo_cli.errors import BadInput
 from dapo_cli.interchange import formats
 from dapo_cli.interchange.formats import Reading
 from dapo_cli.interchange.logs import Log
-from store import imports, runs
-from store.models import Run
+from store.records import imports, runs
+from store.schema.models import Run
 
 if TYPE_CHECKING:
     from store.session import Database

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dapo_cli.errors import BadInput
-from dapo_cli.interchange import reading
+from dapo_cli.interchange import log_files
 from dapo_cli.interchange.logs import Log
 
 COLUMNS = ("step", "return", "length", "kind")
@@ -39,29 +39,29 @@ def read(path: Path, file: Path, given: Mapping[str, str], kind: str | None, act
     """
     log = Log(source="CSV", path=path)
     names: dict[str, str] = {}
-    left_out, without_step, indexed, theirs = reading.LeftOut(), 0, False, False
-    for place, row in reading.table(file, reading.lines(file)):
+    left_out, without_step, indexed, theirs = log_files.LeftOut(), 0, False, False
+    for place, row in log_files.table(file, log_files.lines(file)):
         if not names:
             theirs = given.get("step", STEP) == STEP and STEP in row and "step" not in row
             names = {**dict(zip(COLUMNS, COLUMNS, strict=True)), **(_THEIRS if theirs else {}), **given}
             if theirs:
                 log.source = f"stable-baselines3 {PROGRESS}"
                 kind = kind or ("evaluation" if names["return"] == _THEIRS["return"] else None)
-        if not reading.column(place, row, names["step"]).strip():
+        if not log_files.column(place, row, names["step"]).strip():
             without_step += 1
             continue
-        step = reading.whole(place, names["step"], row[names["step"]])
+        step = log_files.whole(place, names["step"], row[names["step"]])
         # Who played no evaluations has no such column.
-        if text := (row.get(names["return"], "") if theirs else reading.column(place, row, names["return"])).strip():
-            return_ = reading.number(place, names["return"], text)
-            length = reading.length(place, names["length"], row.get(names["length"], "").strip())
+        if text := (row.get(names["return"], "") if theirs else log_files.column(place, row, names["return"])).strip():
+            return_ = log_files.number(place, names["return"], text)
+            length = log_files.length(place, names["length"], row.get(names["length"], "").strip())
             target = log.episodes if _kind(place, row, names["kind"], kind) == "episode" else log.evaluation(actions)
             target.add(place, step, return_, length, once=False)
         for name, text in row.items():
             if not name or name.startswith("Unnamed: "):  # pandas' index
                 indexed = True
             elif theirs and name == _SECONDS and text.strip():
-                log.wall_time = max(log.wall_time, reading.seconds(place, name, text))
+                log.wall_time = max(log.wall_time, log_files.seconds(place, name, text))
             elif name not in names.values() and text.strip() and (number := left_out.number(name, text)) is not None:
                 log.metric(name).add(place, step, number, once=True)
     if theirs and log.evaluations:

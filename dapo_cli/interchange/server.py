@@ -17,7 +17,7 @@ from urllib.request import urlopen
 
 from dapo_cli.errors import BadInput
 from dapo_cli.interchange.browsing import metadata
-from store import access
+from store.connection import access
 
 HOST = "127.0.0.1"  # never another: whoever reaches the port reads everything
 _STARTUP = 60.0  # seconds until Datasette must answer

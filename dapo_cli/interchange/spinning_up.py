@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dapo_cli.interchange import reading
+from dapo_cli.interchange import log_files
 from dapo_cli.interchange.logs import Log
 
 STEP, TIME = "TotalEnvInteracts", "Time"
@@ -19,19 +19,19 @@ def read(path: Path, file: Path, return_column: str | None, actions: str) -> Log
     """
     log = Log(source="Spinning Up progress.txt", path=path)
     wanted, lengths = return_column or TEST, "TestEpLen" if (return_column or TEST) == TEST else "EpLen"
-    left_out = reading.LeftOut()
-    for place, row in reading.table(file, reading.lines(file), delimiter="\t"):
-        step = reading.whole(place, STEP, reading.column(place, row, STEP))
+    left_out = log_files.LeftOut()
+    for place, row in log_files.table(file, log_files.lines(file), delimiter="\t"):
+        step = log_files.whole(place, STEP, log_files.column(place, row, STEP))
         if return_column is not None:
-            reading.column(place, row, return_column)
+            log_files.column(place, row, return_column)
         for name, text in row.items():
             if not text.strip() or name in ("", STEP):
                 continue
             if name == wanted:
-                length = reading.length(place, lengths, row.get(lengths, ""))
-                log.evaluation(actions).add(place, step, reading.number(place, name, text), length, once=True)
+                length = log_files.length(place, lengths, row.get(lengths, ""))
+                log.evaluation(actions).add(place, step, log_files.number(place, name, text), length, once=True)
             elif name == TIME:
-                log.wall_time = max(log.wall_time, reading.seconds(place, name, text))
+                log.wall_time = max(log.wall_time, log_files.seconds(place, name, text))
             elif (number := left_out.number(name, text)) is not None:
                 log.metric(name).add(place, step, number, once=True)
     log.remarks += left_out.remark()
@@ -43,6 +43,6 @@ def read(path: Path, file: Path, return_column: str | None, actions: str) -> Log
         )
     config = file.with_name("config.json")
     if config.is_file():
-        text = "".join(reading.lines(config))
-        log.seed = reading.as_seed(reading.json_object(str(config), text).get("seed"))
+        text = "".join(log_files.lines(config))
+        log.seed = log_files.as_seed(log_files.json_object(str(config), text).get("seed"))
     return log

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dapo_cli.errors import BadInput
-from dapo_cli.interchange import reading
+from dapo_cli.interchange import log_files
 from dapo_cli.interchange.logs import Log
 
 EVALUATIONS = "evaluations.npz"
@@ -74,14 +74,14 @@ def _monitor(path: Path) -> _Monitor:
     headers: list[tuple[str | None, float]] = []
     rows: list[tuple[int, float, int, float]] = []
     steps, sessions, before, now = 0, 0, 0.0, 0.0  # `before`: seconds of the sessions before
-    with closing(reading.lines(path)) as lines:
+    with closing(log_files.lines(path)) as lines:
         for place, row in _rows(path, lines, headers):
             if row is None:
                 sessions, before, now = sessions + 1, before + now, 0.0
                 continue
-            length = reading.whole(place, "l", reading.column(place, row, "l"))
-            return_ = reading.number(place, "r", reading.column(place, row, "r"))
-            seconds = reading.seconds(place, "t", row.get("t", "0"))
+            length = log_files.whole(place, "l", log_files.column(place, row, "l"))
+            return_ = log_files.number(place, "r", log_files.column(place, row, "r"))
+            seconds = log_files.seconds(place, "t", row.get("t", "0"))
             if seconds < now:
                 sessions, before = sessions + 1, before + now
             steps, now = steps + length, seconds
@@ -106,7 +106,7 @@ def _rows(
         if first is None and len(headers) > 1:
             return  # it was killed before its first episode ended
         yield f"{path}, line {number}", None
-        for place, row in reading.table(path, chain([first or ""], part), first_line=number + 1):
+        for place, row in log_files.table(path, chain([first or ""], part), first_line=number + 1):
             yield place, None if row.get("r") == "r" else row
 
 
@@ -114,7 +114,7 @@ def _header(place: str, line: str) -> tuple[str | None, float]:
     """The environment, if told, and the time at which a process began to write."""
     if not line.startswith("#"):
         raise BadInput(f"{place}: no monitor.csv starts like that: name another, or choose --format")
-    header = reading.json_object(place, line[1:])
+    header = log_files.json_object(place, line[1:])
     env, start = header.get("env_id"), header.get("t_start", 0.0)
     if not (isinstance(start, (int, float)) and abs(start) < 1e15):
         raise BadInput(f"{place}: t_start is no number: correct the file")
@@ -181,13 +181,13 @@ def _whole(path: Path, name: str, values: NDArray[Any]) -> list[int]:
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:
     """The arrays of an .npz file. No pickle is ever loaded, and no more is unpacked than the limit."""
     try:
-        with reading.readable(path), path.open("rb") as file:
+        with log_files.readable(path), path.open("rb") as file:
             content = np.load(file, allow_pickle=False)
             if not isinstance(content, np.lib.npyio.NpzFile):
                 raise zipfile.BadZipFile
             members = content.zip.infolist()  # type: ignore[union-attr]
             # No more is unpacked of a member than it declares.
-            if len(members) > 20 or sum(member.file_size for member in members) > reading.LARGEST_ARRAYS:
+            if len(members) > 20 or sum(member.file_size for member in members) > log_files.LARGEST_ARRAYS:
                 raise BadInput(f"{path}: its arrays are too large for an evaluations.npz: name another file")
             wanted = [name for name in ("timesteps", "results", "ep_lengths") if name in content.files]
             return {name: _array(f"{path}: '{name}'", content, name) for name in wanted}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dapo_cli.errors import BadInput, did_you_mean
-from dapo_cli.interchange import event_files, reading
+from dapo_cli.interchange import event_files, log_files
 from dapo_cli.interchange.logs import Column, Log
 
 EPISODES = {"charts/episodic_return": "charts/episodic_length", "rollout/episode_return": "rollout/episode_length"}
@@ -116,7 +116,7 @@ def _describe(log: Log, texts: dict[str, str]) -> None:
     settings = _table(log, texts.get(SETTINGS, ""), ours)
     log.algo = run.get("algo")
     log.env = run.get("env") or settings.pop("env_id", None)
-    log.seed = reading.as_seed(run.get("seed", settings.pop("seed", None)))
+    log.seed = log_files.as_seed(run.get("seed", settings.pop("seed", None)))
     log.settings = [{"name": name, "value": _value(text), "origin": "file"} for name, text in settings.items()]
 
 

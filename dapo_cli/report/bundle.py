@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dapo_cli
-from dapo_cli.analysis.requests import Request
-from dapo_cli.analysis.selection import Record, matching
-from dapo_cli.console import visible
-from dapo_cli.display import duration_text, steps_text
+from dapo_cli.analysis.comparison.request import Request
+from dapo_cli.analysis.selection.selected import Record, matching
 from dapo_cli.errors import BadInput
 from dapo_cli.files import new_folder
 from dapo_cli.report import page, reproduction
+from dapo_cli.terminal.console import visible
+from dapo_cli.terminal.formatting import duration_text, steps_text
 
 if TYPE_CHECKING:
-    from store.redaction import Redaction
     from store.session import Database
+    from store.transfer.redaction import Redaction
 
 DATABASE, REPORT, SCRIPT, MANIFEST = "runs.db", "report.html", "reproduce.sh", "MANIFEST"
 REFERENCES = "references.toml"
@@ -47,7 +47,7 @@ def write(
     from the copy of the database in the folder, by what the commands in its script do. Raises BadInput and StoreError,
     and leaves nothing behind then.
     """
-    from store import subset
+    from store.transfer import subset
 
     runs = matching(database, request.choice)
     if not runs:
@@ -90,8 +90,8 @@ def _fill(request: Request, title: str | None, ids: Sequence[str], redaction: Re
 
 def _tables(database: Database, request: Request) -> dict[str, str]:
     """Write the tables; file -> the command that prints it."""
-    from dapo_cli.analysis import exports
-    from dapo_cli.analysis.sheets import Style
+    from dapo_cli.analysis.export import table_export
+    from dapo_cli.analysis.export.sheets import Style
 
     plain = reproduction.without_base(request)
     wanted = {"results": (plain, False), "hyperparameters": (plain, True)}
@@ -103,7 +103,7 @@ def _tables(database: Database, request: Request) -> dict[str, str]:
         for ending, format_ in TABLES.items():
             style = Style(format_, hyperparameters=hyperparameters)
             file = f"tables/{name}.{ending}"
-            text = exports.make(database, asked, style).text
+            text = table_export.make(database, asked, style).text
             Path(file).write_bytes(text.encode("utf-8", "backslashreplace"))
             words = ["table", *asked.arguments(), *style.arguments(), "--db", DATABASE]
             commands[file] = f'"$dapo" {shlex.join(words)}'
@@ -115,7 +115,7 @@ def _figures(database: Database, request: Request) -> list[str]:
     from dapo_cli.figures import curves as figure
     from dapo_cli.figures import style
     from dapo_cli.figures.layout import Paper
-    from dapo_cli.report.contents import collect_curves
+    from dapo_cli.report.sections import collect_curves
 
     Path("figures").mkdir()
     try:

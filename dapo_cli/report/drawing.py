@@ -11,11 +11,11 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from dapo_cli.analysis.curves import Curve, Curves
-from dapo_cli.analysis.labels import Label, key_text, label_text
-from dapo_cli.display import general_text, steps_text
+from dapo_cli.analysis.curves.learning_curves import Curve, Curves
+from dapo_cli.analysis.selection.labels import Label, key_text, label_text
 from dapo_cli.figures.curves import AXIS_TEXTS
 from dapo_cli.figures.style import COLOURS, DASHES
+from dapo_cli.terminal.formatting import general_text, steps_text
 
 POINTS = 200  # of the curve of a single run
 LINE_POINTS = 400  # of a line

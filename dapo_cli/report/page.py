@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 import dapo_cli
-from dapo_cli.analysis.requests import Request
-from dapo_cli.analysis.selection import matching
-from dapo_cli.console import visible
+from dapo_cli.analysis.comparison.request import Request
+from dapo_cli.analysis.selection.selected import matching
 from dapo_cli.figures.style import COLOURS
-from dapo_cli.report import contents, reproduction
-from dapo_cli.report.contents import Contents
-from store.redaction import Redaction
+from dapo_cli.report import reproduction, sections
+from dapo_cli.report.sections import Contents
+from dapo_cli.terminal.console import visible
+from store.transfer.redaction import Redaction
 
 if TYPE_CHECKING:
     from store.session import Database
@@ -36,7 +36,7 @@ def render(database: Database, request: Request, title: str | None = None, redac
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     told = (redaction or Redaction()).text
-    found = contents.gather(database, request)
+    found = sections.gather(database, request)
     runs = [run for run in matching(database, request.choice) if run["kind"] in ("train", "tuning")]
     environment = Environment(
         loader=PackageLoader("dapo_cli.report", "."),

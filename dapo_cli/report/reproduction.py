@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from dapo_cli.analysis.requests import Request
-from dapo_cli.analysis.selection import Record
+from dapo_cli.analysis.comparison.request import Request
+from dapo_cli.analysis.selection.selected import Record
 
 _OPTIONS = {
     "steps": "--steps",

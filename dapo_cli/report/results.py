@@ -7,29 +7,30 @@ from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
 
-from dapo_cli.analysis import captions, wording
-from dapo_cli.analysis.labels import Label, key_text
-from dapo_cli.analysis.tables import Cell, Table
-from dapo_cli.report.listing import Listing, Part
+from dapo_cli.analysis.comparison import cell_text
+from dapo_cli.analysis.comparison.build import Cell, Table
+from dapo_cli.analysis.export import captions
+from dapo_cli.analysis.selection.labels import Label, key_text
+from dapo_cli.report.html_listing import Listing, Part
 
 
 def results(table: Table) -> Listing:
     """As `dapo compare` prints it, a part for each column."""
-    table = wording.in_blocks(table)
+    table = cell_text.in_blocks(table)
     name = table.request.statistic
     columns: dict[str, Any] = {
         "n": lambda cell: str(cell.estimate.n),
-        name: lambda cell: f"{wording.value_text(table, cell)} {wording.spread_text(table, cell)}".rstrip(),
-        "95 % interval": lambda cell: wording.interval_text(table, cell.estimate),
+        name: lambda cell: f"{cell_text.value_text(table, cell)} {cell_text.spread_text(table, cell)}".rstrip(),
+        "95 % interval": lambda cell: cell_text.interval_text(table, cell.estimate),
     }
     if table.base is not None:
-        columns["Δ"] = lambda cell: wording.difference_text(table, cell)
+        columns["Δ"] = lambda cell: cell_text.difference_text(table, cell)
     if any(not math.isnan(cell.p) for cell in table.cells.values()):
-        columns["p"] = lambda cell: wording.p_text(cell.p)
+        columns["p"] = lambda cell: cell_text.p_text(cell.p)
     if table.request.equivalent:
         columns["verdict"] = lambda cell: cell.verdict
     if table.footnotes:
-        columns["notes"] = wording.mark_text
+        columns["notes"] = cell_text.mark_text
     parts = []
     for col in table.col_labels:
         cells = [(row, cell) for row in table.row_labels if (cell := table.at(row, col)) is not None]
@@ -40,7 +41,7 @@ def results(table: Table) -> Listing:
     keys = tuple(table.symbols.get(key, key) for key in table.rows)
     remarks = [
         captions.caption(table),
-        *wording.footnotes(table),
+        *cell_text.footnotes(table),
         *(f"{note[0].upper()}{note[1:]}." for note in table.notes),
     ]
     return Listing((*keys, *columns), parts, right, remarks)
@@ -48,7 +49,7 @@ def results(table: Table) -> Listing:
 
 def _keys(table: Table, label: Label, keys: Sequence[str] = ()) -> list[str]:
     return (
-        [wording.heading(table, key, value) for key, value in zip(keys, label, strict=True)]
+        [cell_text.heading(table, key, value) for key, value in zip(keys, label, strict=True)]
         if keys
         else [*map(key_text, label)]
     )
@@ -56,7 +57,7 @@ def _keys(table: Table, label: Label, keys: Sequence[str] = ()) -> list[str]:
 
 def probabilities(table: Table) -> Listing | None:
     """Every pair of rows, over the environments where both have enough runs; None where no pair has."""
-    from dapo_cli.analysis.differences import MIN_DECIDED, improvement
+    from dapo_cli.statistics.differences import MIN_DECIDED, improvement
 
     request, rows = table.request, []
     if len(table.row_labels) < 2 or request.measure.name == "speed":
@@ -71,7 +72,7 @@ def probabilities(table: Table) -> Listing | None:
                     side += _strata(cell, sign)
         if not sides[0] or len(sides[0]) != len(sides[1]):
             continue
-        names = [wording.row_text(table, one) for one in (row, other)]
+        names = [cell_text.row_text(table, one) for one in (row, other)]
         found = improvement(*sides, resamples=request.resamples, seed=request.seed)
         if found.value < 0.5:
             found = improvement(*sides[::-1], resamples=request.resamples, seed=request.seed)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from dapo_cli.analysis import accounting, labels, ledger
-from dapo_cli.analysis.labels import Key, key_text
-from dapo_cli.analysis.selection import Record
-from dapo_cli.analysis.tables import Table
-from dapo_cli.display import number_text, steps_text
-from dapo_cli.report.listing import Listing, Part
-from store.marks import KINDS
+from dapo_cli.analysis.accounts import cost, ledger
+from dapo_cli.analysis.comparison.build import Table
+from dapo_cli.analysis.selection import labels
+from dapo_cli.analysis.selection.labels import Key, key_text
+from dapo_cli.analysis.selection.selected import Record
+from dapo_cli.report.html_listing import Listing, Part
+from dapo_cli.terminal.formatting import number_text, steps_text
+from store.records.marks import KINDS
 
 MOST_VALUES = 8
 """Of a setting, that are listed each for itself."""
@@ -105,7 +106,7 @@ def tried(entries: Iterable[ledger.Entry]) -> Listing:
     return Listing(columns, [Part("", rows)], frozenset(columns[1:5]))
 
 
-def spent(bill: accounting.Bill) -> Listing:
+def spent(bill: cost.Bill) -> Listing:
     rows = [
         (
             algo,

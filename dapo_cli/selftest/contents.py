@@ -9,9 +9,9 @@ from typing import Any
 
 from safetensors import safe_open
 
-from store import runs, streaming
+from store.records import runs, streaming
+from store.records.streaming import Hash, hash_of
 from store.session import Database
-from store.streaming import Hash, hash_of
 
 ROWS = ("episode", "evaluation", "metric")
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from torch import Tensor
 
-from dapo_cli.theory import rates, sac
+from dapo_cli.theory import rates, sac_limit
 from dapo_cli.theory.rates import Line
 from dapo_cli.theory.recording import Entry
-from dapo_cli.theory.sac import Run
+from dapo_cli.theory.sac_limit import Run
 
 
 def of_rates(lines: Sequence[Line], seed: int) -> Iterator[Entry]:
@@ -30,7 +30,7 @@ def of_sac(runs: Sequence[Run], seed: int) -> Iterator[Entry]:
     for run in runs:
         for index in range(run.error.shape[1]):
             metrics = {"gap": _by_step(run.error, index, 1), "bound": _by_step(run.bound, index, 1)}
-            settings = {"gamma": rates.GAMMA, "tau": sac.TAU, "beta": run.beta, "step": "constant"}
+            settings = {"gamma": rates.GAMMA, "tau": sac_limit.TAU, "beta": run.beta, "step": "constant"}
             values = _by_step(run.value, index, 1)
             yield Entry("pmd-soft-kl", _environment(rates.GAMMA), seed + index, settings, values, metrics)
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from dapo_cli.figures import layout, style
 from dapo_cli.figures.layout import PAGE, Paper
-from dapo_cli.theory import rates, sac
+from dapo_cli.theory import rates, sac_limit
 from dapo_cli.theory.rates import Line
-from dapo_cli.theory.sac import Run
+from dapo_cli.theory.sac_limit import Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,7 +49,7 @@ def sac_caption(runs: Sequence[Run], seed: int) -> str:
     """What the figure shows."""
     return (
         f"Medians of {runs[0].error.shape[1]} Garnets ({rates.STATES} states, {rates.ACTIONS} actions, "
-        f"γ = {rates.GAMMA}, τ = {sac.TAU}, seed {seed}). Dashed: the bound γ (1 − β (1 − γ))^k C of Cen et al. 2020; "
+        f"γ = {rates.GAMMA}, τ = {sac_limit.TAU}, seed {seed}). Dashed: the bound γ (1 − β (1 − γ))^k C of Cen et al. 2020; "
         "its factor per iteration is γ at β = 1, where the step is SAC's."
     )
 
@@ -72,7 +72,7 @@ def draw_sac(runs: Sequence[Run], seed: int, paper: Paper) -> Figure:
     """The error against k for some β, and the factor of one iteration against β."""
     grid = layout.grid_of(2, Paper(PAGE))
     figure, (errors, factors) = layout.panels_of(grid, 2)
-    for index, run in enumerate(run for run in runs if run.beta in sac.DRAWN):
+    for index, run in enumerate(run for run in runs if run.beta in sac_limit.DRAWN):
         _curve(errors, run.error, f"β = {run.beta:g}", style.COLOURS[index], run.bound, first=1)
     _finish(errors, "center right", (1, 0.36))
     layout.title(errors, "error by iteration", grid)

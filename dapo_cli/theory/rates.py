@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from algorithms._mirror_maps import MirrorMap, NegativeEntropy, mirror_map
+from algorithms.core.mirror_maps import MirrorMap, NegativeEntropy, mirror_map
 from algorithms.tabular import bounds
 from algorithms.tabular.features import ampo, dapo, random_features
 from algorithms.tabular.inexact import controlled_error

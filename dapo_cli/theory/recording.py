@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from store import runs
-from store.recorder import Recorder
+from store.records import runs
+from store.records.recorder import Recorder
 from store.session import Database
 
 KIND = "theory"

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from algorithms._mirror_maps import MirrorMap
+from algorithms.core.mirror_maps import MirrorMap
 from algorithms.tabular import bounds
 from algorithms.tabular.inexact import ORIENTATIONS, Orientation, controlled_error, error
 from algorithms.tabular.mdp import MDP

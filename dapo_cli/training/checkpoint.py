@@ -19,11 +19,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from algorithms._learner import Learner
+from algorithms.learner.base import Learner
 from dapo_cli.errors import BadInput, DapoError
-from store import run_files, runs
-from store.durable import flush
+from store.connection import run_files
+from store.connection.durable import flush
 from store.errors import CannotWrite
+from store.records import runs
 from store.session import Database
 
 FORMAT = 2  # 1 had no diagnostics at the end of a policy iteration

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from algorithms._learner import Learner
-from dapo_cli.training.envs import Environment
+from algorithms.learner.base import Learner
+from dapo_cli.training.environments.gym_environment import Environment
 
 
 class Played(NamedTuple):

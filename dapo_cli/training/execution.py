@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-from algorithms._backend import bfloat16_available, compiler_available, precision_for
-from algorithms._cache import CacheError, prepare
-from dapo_cli.config import RunConfig
+from algorithms.learner.backend import bfloat16_available, compiler_available, precision_for
+from algorithms.learner.cache_folder import CacheError, prepare
+from dapo_cli.configuration.run_configuration import RunConfig
 from dapo_cli.errors import BadInput
 
 COMPILE_FROM = 10_000  # gradient steps; fewer are done before a compiler would have paid for itself

@@ -6,15 +6,15 @@ import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from algorithms._learner import Learner
-from dapo_cli import config as configuration
-from dapo_cli.config import RunConfig
+from algorithms.learner.base import Learner
+from dapo_cli.configuration import run_configuration as configuration
+from dapo_cli.configuration.run_configuration import RunConfig
 from dapo_cli.errors import BadInput
-from dapo_cli.training import envs
 from dapo_cli.training.checkpoint import Checkpoints, Loaded
-from store import runs
+from dapo_cli.training.environments import gym_environment
 from store.errors import RunBusy
-from store.marks import KINDS
+from store.records import runs
+from store.records.marks import KINDS
 from store.session import Database
 
 # Settings that leave the steps already done as they were; everything else is the parent's.
@@ -52,7 +52,7 @@ def plan(
             raise BadInput(f"--from keeps the {other} of run {name}: what may be given is {allowed}, --tag and --note")
     if "steps" not in typed:
         raise BadInput(f"how far shall it go? Add --steps N, more than the {parent['steps']} of run {name}")
-    envs.require_permission(config.settings.env, modules)
+    gym_environment.require_permission(config.settings.env, modules)
     config = configuration.changed(config, typed, tags, note)
     if config.settings.steps <= parent["steps"]:
         resume = "" if parent["status"] == "completed" else f", or continue it with: dapo resume {name}"

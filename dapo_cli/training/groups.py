@@ -7,17 +7,17 @@ from contextlib import ExitStack
 from typing import Any
 
 import algorithms
-from algorithms._seed_group import SeedGroup
-from dapo_cli import config as configuration
-from dapo_cli.config import RunConfig
+from algorithms.learner.seed_group import SeedGroup
+from dapo_cli.configuration import run_configuration as configuration
+from dapo_cli.configuration.run_configuration import RunConfig
 from dapo_cli.errors import BadInput, RunFailed
 from dapo_cli.training.checkpoint import Checkpoints, Loaded
 from dapo_cli.training.execution import Execution
 from dapo_cli.training.making import Trainee, lock, make, new_row
 from dapo_cli.training.members import Member, reopened, train
-from store import runs
-from store.models import Run
-from store.recorder import Recorder
+from store.records import runs
+from store.records.recorder import Recorder
+from store.schema.models import Run
 from store.session import Database
 
 

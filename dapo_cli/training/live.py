@@ -11,8 +11,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
-from dapo_cli import console
-from dapo_cli.display import duration_text, fixed_text, general_text, sparkline
+from dapo_cli.terminal import console
+from dapo_cli.terminal.formatting import duration_text, fixed_text, general_text, sparkline
 from dapo_cli.training.progress import Display, Progress
 
 if TYPE_CHECKING:

@@ -10,15 +10,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from algorithms._learner import Learner, named_leaves
-from dapo_cli.config import Settings
+from algorithms.learner.base import Learner, named_leaves
+from dapo_cli.configuration.run_configuration import Settings
 from dapo_cli.training.checkpoint import Checkpoints, Loaded
-from dapo_cli.training.envs import DIAGNOSIS, Environment
+from dapo_cli.training.environments.gym_environment import DIAGNOSIS, Environment
 from dapo_cli.training.evaluation import evaluate
 from dapo_cli.training.overestimation import overestimation
 from dapo_cli.training.progress import Progress
 from dapo_cli.training.signals import Stop
-from store.recorder import Recorder
+from store.records.recorder import Recorder
 
 
 class Diverged(Exception):

@@ -9,15 +9,16 @@ from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 from algorithms import learner_of
-from algorithms._learner import Learner
-from dapo_cli.config import RunConfig
+from algorithms.learner.base import Learner
+from dapo_cli.configuration.run_configuration import RunConfig
 from dapo_cli.errors import BadInput
-from dapo_cli.streams import prints_aside
-from dapo_cli.training import envs, provenance
-from dapo_cli.training.envs import Environment
+from dapo_cli.terminal.streams import prints_aside
+from dapo_cli.training import provenance
+from dapo_cli.training.environments import gym_environment
+from dapo_cli.training.environments.gym_environment import Environment
 from dapo_cli.training.execution import Execution
-from store import runs
-from store.locks import RunLock
+from store.connection.locks import RunLock
+from store.records import runs
 from store.session import Database
 
 
@@ -39,7 +40,7 @@ def make(stack: ExitStack, config: RunConfig, execution: Execution) -> Trainee:
     execution.apply()
     stack.enter_context(prints_aside())
     made = []
-    for stream in (envs.TRAINING, envs.EVALUATION):
+    for stream in (gym_environment.TRAINING, gym_environment.EVALUATION):
         made.append(Environment(settings.env, settings.seed, stream, bins=config.hyperparameters.bins))
         stack.callback(made[-1].close)
     training, evaluation = made

@@ -10,9 +10,9 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from algorithms._learner import Learner
+from algorithms.learner.base import Learner
+from dapo_cli.configuration.project_file import database_location
 from dapo_cli.errors import Interrupted, RunFailed, in_one_line
-from dapo_cli.project_file import database_location
 from dapo_cli.training import provenance
 from dapo_cli.training.checkpoint import Checkpoints, Loaded
 from dapo_cli.training.driving import drive
@@ -21,9 +21,9 @@ from dapo_cli.training.loop import Diverged, Loop, StoppedBySignal
 from dapo_cli.training.making import Trainee, differences
 from dapo_cli.training.progress import Display
 from dapo_cli.training.signals import Stop
-from store import runs
 from store.errors import CannotWrite, StoreError
-from store.recorder import Recorder
+from store.records import runs
+from store.records.recorder import Recorder
 from store.session import Database
 
 LONGEST_REASON = 300  # characters; the traceback in the run's events has the rest

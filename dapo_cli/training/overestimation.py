@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from algorithms._learner import Learner
-from algorithms._types import Batch
-from dapo_cli.training.envs import Environment
+from algorithms.core.types import Batch
+from algorithms.learner.base import Learner
+from dapo_cli.training.environments.gym_environment import Environment
 
 
 def overestimation(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from dapo_cli.display import mean_of
+from dapo_cli.terminal.formatting import mean_of
 
 
 @dataclass

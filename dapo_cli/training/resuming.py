@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 from dapo_cli.errors import BadInput, RunFailed
 from dapo_cli.training import session
-from store import runs
 from store.errors import RunBusy, RunNotFound
-from store.marks import KINDS
-from store.models import Run
+from store.records import runs
+from store.records.marks import KINDS
+from store.schema.models import Run
 from store.session import Database
 
 
@@ -23,7 +23,7 @@ class Continued(NamedTuple):
 
 
 def interrupted(location: str) -> list[dict[str, Any]]:
-    """The runs to continue, oldest first: stopped by a signal, or their process died. As `store.runs.get` has them."""
+    """The runs to continue, oldest first: stopped by a signal, or their process died. As `store.records.runs.get` has them."""
     with Database.read(location) as db:
         trained = runs.listing(db, where=Run.kind.in_(KINDS) & Run.source.is_(None))[::-1]
     return [run for run in trained if run["status"] == "interrupted"]

@@ -7,23 +7,25 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
-from dapo_cli import config as configuration
-from dapo_cli.config import RunConfig
+from dapo_cli.configuration import run_configuration as configuration
+from dapo_cli.configuration.run_configuration import RunConfig
 from dapo_cli.errors import BadInput
-from dapo_cli.training import envs, extension, groups, provenance
+from dapo_cli.training import extension, groups, provenance
 from dapo_cli.training.checkpoint import Checkpoints
+from dapo_cli.training.environments import gym_environment
 from dapo_cli.training.execution import Execution
 from dapo_cli.training.making import differences, lock, make, new_row
 from dapo_cli.training.members import Member, reopened, train
-from store import queue, runs
 from store.errors import RunBusy
-from store.recorder import Recorder
+from store.queue import run_queue
+from store.records import runs
+from store.records.recorder import Recorder
 from store.session import Database
 
 
 def resolved(config: RunConfig) -> RunConfig:
     """The configuration with what only the environment can tell. Raises BadInput if it cannot be trained on."""
-    return config.resolved(envs.spaces_of(config.settings.env, config.hyperparameters.bins))
+    return config.resolved(gym_environment.spaces_of(config.settings.env, config.hyperparameters.bins))
 
 
 def start(config: RunConfig, location: str) -> str:
@@ -55,7 +57,7 @@ def resume(location: str, prefix: str, modules: Sequence[str] = ()) -> str:
         run_id = runs.resolve(db, prefix)
         run = _resumable(db, run_id)
         config = configuration.restore(run, runs.hyperparameters(db, run_id))
-    envs.require_permission(config.settings.env, modules)
+    gym_environment.require_permission(config.settings.env, modules)
     if run["group_id"] is None:
         _go_on(location, run, config)
     else:
@@ -72,7 +74,7 @@ def claimed(location: str, run_id: str, worker_id: str, modules: Sequence[str] =
         run = extension.trained_here(db, run_id)
         config = configuration.restore(run, runs.hyperparameters(db, run_id))
         has_checkpoint = bool(runs.checkpoints(db, run_id))
-    envs.require_permission(config.settings.env, modules)
+    gym_environment.require_permission(config.settings.env, modules)
     if has_checkpoint:
         _go_on(location, run, config, worker_id)
         return
@@ -84,7 +86,7 @@ def claimed(location: str, run_id: str, worker_id: str, modules: Sequence[str] =
         _check_claim(db, run_id, worker_id)
         made = provenance.of_process(execution.device)
         del made["command"]  # it stays the sweep's
-        queue.start_over(db, run_id)  # what came of an attempt without a checkpoint, perhaps on another machine
+        run_queue.start_over(db, run_id)  # what came of an attempt without a checkpoint, perhaps on another machine
         runs.set_status(db, run_id, "running", **made, **execution.as_dict())
         checkpoints, recorder = Checkpoints(db, run_id), Recorder(db, run_id)
         member = Member(run_id, trainee, checkpoints, recorder, [remark] if remark else [])
@@ -109,7 +111,7 @@ def _go_on(location: str, run: Mapping[str, Any], config: RunConfig, worker_id: 
 
 
 def _check_claim(db: Database, run_id: str, worker_id: str) -> None:
-    if not queue.still_claimed(db, run_id, worker_id):
+    if not run_queue.still_claimed(db, run_id, worker_id):
         raise RunBusy(f"run {run_id} was taken over by another worker")
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from algorithms._critic import Critics
-from algorithms._off_policy import OffPolicyLearner as Learner
-from algorithms._policies import Gaussian, TanhGaussian
-from algorithms._types import Spaces
+from algorithms.core.critics import Critics
+from algorithms.core.tanh_gaussian import Gaussian, TanhGaussian
+from algorithms.core.types import Spaces
+from algorithms.learner.off_policy import OffPolicyLearner as Learner
 
 SPACES = Spaces(observation=2, action=2)
 TAU = 0.1

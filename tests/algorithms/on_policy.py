@@ -10,9 +10,9 @@ from torch import Tensor
 from variants import CONTINUOUS, learns_from_replay
 
 import algorithms
-from algorithms._learner import named_leaves
-from algorithms._on_policy import OnPolicyLearner
-from algorithms._types import Spaces
+from algorithms.core.types import Spaces
+from algorithms.learner.base import named_leaves
+from algorithms.learner.on_policy import OnPolicyLearner
 
 NAMES = [name for name in algorithms.names() if not learns_from_replay(name)]
 T, B, EPOCHS = 32, 8, 3

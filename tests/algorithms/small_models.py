@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from algorithms import load
-from algorithms._actor_critic import ActorCritic
-from algorithms._types import Batch, Spaces
+from algorithms.core.types import Batch, Spaces
+from algorithms.family.actor_critic import ActorCritic
 
 SPACES = Spaces(observation=5, action=3)
 

@@ -10,7 +10,7 @@ import pytest
 from variants import learns_from_replay
 
 import algorithms
-from algorithms._off_policy import OffPolicyLearner as Learner
+from algorithms.learner.off_policy import OffPolicyLearner as Learner
 
 # Per algorithm its updates, and choices. A dual network needs more of both: MAMPO's with m = 10 diverges here, because
 # each fit's error is a part of the range of log π^k, which the next policy's narrowness multiplies.

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from algorithms import _cache
-from algorithms._cache import CacheError, own, prepare
+from algorithms.learner import cache_folder
+from algorithms.learner.cache_folder import CacheError, own, prepare
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_the_users_own_folder(caches: Path, tmp_path: Path, monkeypatch: pytest.
 @pytest.mark.parametrize("why", ["no home", "unwritable"])
 def test_without_a_place_in_the_home(why: str, caches: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Then for this process alone, under a name that nobody can foretell."""
-    monkeypatch.setattr(_cache, "_temporary", lambda: tmp_path)
+    monkeypatch.setattr(cache_folder, "_temporary", lambda: tmp_path)
     if why == "no home":
         monkeypatch.delenv("XDG_CACHE_HOME")
 
@@ -95,12 +95,12 @@ def test_without_a_place_in_the_home(why: str, caches: Path, tmp_path: Path, mon
 
 
 def test_the_temporary_one() -> None:
-    _cache._temporary.cache_clear()
-    first = _cache._temporary()
+    cache_folder._temporary.cache_clear()
+    first = cache_folder._temporary()
     assert first.stat().st_mode & 0o777 == 0o700
-    assert _cache._temporary() == first
-    _cache._temporary.cache_clear()
-    assert _cache._temporary() != first
+    assert cache_folder._temporary() == first
+    cache_folder._temporary.cache_clear()
+    assert cache_folder._temporary() != first
 
 
 def test_libraries_that_were_cut_off(caches: Path) -> None:

@@ -11,10 +11,10 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from variants import CONTINUOUS, Variant, variants
 
-from algorithms._backend import compiler_available, precision_for
-from algorithms._compiling import Recorded, without_denormals
-from algorithms._learner import named_leaves
-from algorithms._off_policy import OffPolicyLearner as Learner
+from algorithms.learner.backend import compiler_available, precision_for
+from algorithms.learner.base import named_leaves
+from algorithms.learner.compiling import Recorded, without_denormals
+from algorithms.learner.off_policy import OffPolicyLearner as Learner
 
 CPU = torch.device("cpu")
 

@@ -12,9 +12,9 @@ from torch import Tensor
 from variants import CONTINUOUS, learns_from_replay, variants
 
 import algorithms
-from algorithms._learner import named_leaves
-from algorithms._off_policy import OffPolicyLearner as Learner
-from algorithms._types import Algorithm, Batch
+from algorithms.core.types import Algorithm, Batch
+from algorithms.learner.base import named_leaves
+from algorithms.learner.off_policy import OffPolicyLearner as Learner
 
 
 @pytest.fixture(params=list(variants()), ids=lambda variant: variant.id)

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.func import grad
 
 from algorithms import dapo_kl, sac
-from algorithms._actor_critic import ActorCritic
-from algorithms._hyperparameters import coefficients
+from algorithms.core.hyperparameters import coefficients
+from algorithms.family.actor_critic import ActorCritic
 
 pytestmark = pytest.mark.usefixtures("float64")
 

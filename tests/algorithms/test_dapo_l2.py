@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.func import grad
 
 from algorithms import dapo_l2
-from algorithms._hyperparameters import coefficients
-from algorithms._policies import Gaussian, TanhGaussian
+from algorithms.core.hyperparameters import coefficients
+from algorithms.core.tanh_gaussian import Gaussian, TanhGaussian
 
 pytestmark = pytest.mark.usefixtures("float64")
 

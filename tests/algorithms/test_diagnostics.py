@@ -13,9 +13,9 @@ from small_models import SPACES, batch_of, build
 from torch import Tensor
 
 from algorithms import dapo_l2, sac
-from algorithms._diagnostics import dual_errors, l2_errors, q_overestimation
-from algorithms._hyperparameters import coefficients
-from algorithms._policies import Gaussian
+from algorithms.core.hyperparameters import coefficients
+from algorithms.core.tanh_gaussian import Gaussian
+from algorithms.family.diagnostics import dual_errors, l2_errors, q_overestimation
 
 pytestmark = pytest.mark.usefixtures("float64")
 

@@ -9,11 +9,12 @@ import torch
 from small_models import SPACES, batch_of, build
 from torch.func import grad
 
-from algorithms import _dual_network, ampo, dapo_kl, mampo, mdpo
-from algorithms._actor_critic import ActorCritic
-from algorithms._hyperparameters import coefficients
-from algorithms._policies import Gaussian
-from algorithms._types import Spaces
+from algorithms import ampo, dapo_kl, mampo, mdpo
+from algorithms.core.hyperparameters import coefficients
+from algorithms.core.tanh_gaussian import Gaussian
+from algorithms.core.types import Spaces
+from algorithms.family import dual_network
+from algorithms.family.actor_critic import ActorCritic
 
 pytestmark = pytest.mark.usefixtures("float64")
 
@@ -39,12 +40,12 @@ def test_dual_loss_by_hand(generator: torch.Generator, name: str, reading: str, 
     replayed = (torch.arange(32) < (16 if fitted_at == "mixed" else 0))[:, None]
     a = torch.where(replayed, batch.action, torch.tanh(old.mean + old.log_std.exp() * noise[1]))
     if name == "ampo":
-        g_k = _dual_network.network(model).joint(state.old_dual, s, a)
+        g_k = dual_network.network(model).joint(state.old_dual, s, a)
     else:
         normal = torch.distributions.Normal(old.mean, old.log_std.exp())
         g_k = 0.2 * (normal.log_prob(torch.atanh(a)) - torch.log(1 - a**2)).sum(-1)
     q = model.critic.of_action(state.critic, s, a).amin(0)
-    g = _dual_network.network(model).joint(state.dual, s, a)
+    g = dual_network.network(model).joint(state.dual, s, a)
     torch.testing.assert_close(metrics["dual_loss"], ((g - kept * g_k - 0.3 * q) ** 2).mean())
 
 
@@ -54,11 +55,11 @@ def test_projection_by_hand(generator: torch.Generator) -> None:
     state = ampo.init(model, generator)
     s = torch.randn(32, SPACES.observation, generator=generator)
     noise = torch.randn(32, SPACES.action, generator=generator)
-    loss, _ = _dual_network.projection_loss(model, state.actor, state.dual, torch.tensor(0.2), s, noise)
+    loss, _ = dual_network.projection_loss(model, state.actor, state.dual, torch.tensor(0.2), s, noise)
     pi = model.policy.distribution(state.actor, s)
     u = pi.mean + pi.log_std.exp() * noise
     ell = torch.distributions.Normal(pi.mean, pi.log_std.exp()).log_prob(u) - torch.log(1 - torch.tanh(u) ** 2)
-    p = _dual_network.network(model).network.unflatten(state.dual)
+    p = dual_network.network(model).network.unflatten(state.dual)
     h = torch.cat([s, torch.tanh(u)], -1)
     for layer in range(3):
         h = h @ p[f"{layer}.weight"][0] + p[f"{layer}.bias"][0, 0]
@@ -77,7 +78,7 @@ def test_network_error_is_that_of_the_fit(generator: torch.Generator) -> None:
     errors = []
     for k in range(20):
         draw = model.policy.draw(model.policy.distribution(state.actor, s), noise[k])
-        g, g_k = (_dual_network.network(model).joint(dual, s, draw.action) for dual in (state.dual, state.old_dual))
+        g, g_k = (dual_network.network(model).joint(dual, s, draw.action) for dual in (state.dual, state.old_dual))
         errors.append((g - 0.7 * g_k - 0.3 * model.critic.of_draw(state.critic, s, draw)) / 0.2)
     torch.testing.assert_close(measured, 0.5 * torch.stack(errors).var(0).mean())
     stays = c._replace(beta=torch.tensor(0.0))

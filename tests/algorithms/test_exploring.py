@@ -12,9 +12,9 @@ from variants import CONTINUOUS, FINITE, variants
 
 import algorithms
 from algorithms import sac
-from algorithms._learner import named_leaves
-from algorithms._off_policy import OffPolicyLearner
-from algorithms._types import Exploring, Spaces
+from algorithms.core.types import Exploring, Spaces
+from algorithms.learner.base import named_leaves
+from algorithms.learner.off_policy import OffPolicyLearner
 
 SMALL = {"hidden_sizes": (8,), "batch_size": 4, "learning_starts": 8, "buffer_size": 64}
 

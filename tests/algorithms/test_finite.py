@@ -13,13 +13,13 @@ from torch.func import grad
 from variants import FINITE
 
 from algorithms import dapo_kl, dapo_kl_star, dapo_l2, dapo_tsallis, load, mdpo, sac
-from algorithms._actor_critic import ActorCritic
-from algorithms._finite import Factored
-from algorithms._hyperparameters import coefficients
-from algorithms._mirror_maps import NegativeEntropy, SquaredL2, Tsallis
-from algorithms._policies import Gaussian
-from algorithms._proximal import finite_loss
-from algorithms._types import Spaces
+from algorithms.core.finite import Factored
+from algorithms.core.hyperparameters import coefficients
+from algorithms.core.mirror_maps import NegativeEntropy, SquaredL2, Tsallis
+from algorithms.core.tanh_gaussian import Gaussian
+from algorithms.core.types import Spaces
+from algorithms.family.actor_critic import ActorCritic
+from algorithms.family.proximal import finite_loss
 
 pytestmark = pytest.mark.usefixtures("float64")
 

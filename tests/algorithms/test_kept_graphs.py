@@ -12,8 +12,8 @@ from torch import Tensor
 from variants import Variant, variants
 
 from algorithms import dapo_kl
-from algorithms._kept_graphs import digest, kept
-from algorithms._off_policy import OffPolicyLearner, Stage
+from algorithms.learner.graph_cache import digest, kept
+from algorithms.learner.off_policy import OffPolicyLearner, Stage
 
 OPTIONS = {"max_pointwise_cat_inputs": 0}
 

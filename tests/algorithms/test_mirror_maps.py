@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.func import grad, vmap
 
-from algorithms._mirror_maps import MirrorMap, NegativeEntropy, SquaredL2, Tsallis, mirror_map
+from algorithms.core.mirror_maps import MirrorMap, NegativeEntropy, SquaredL2, Tsallis, mirror_map
 
 QS = (0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0)
 EXAMPLES = settings(max_examples=25, deadline=None)

@@ -13,9 +13,9 @@ from torch import Tensor
 from variants import CONTINUOUS, FINITE
 
 import algorithms
-from algorithms._learner import named_leaves
-from algorithms._rollout import Minibatch
-from algorithms._types import Batch, Spaces
+from algorithms.core.rollout import Minibatch
+from algorithms.core.types import Batch, Spaces
+from algorithms.learner.base import named_leaves
 
 
 @pytest.fixture(

@@ -13,9 +13,10 @@ from torch.func import grad
 from variants import CONTINUOUS, FINITE
 
 import algorithms
-from algorithms import _actor_value, dapo_kl_on, dapo_l2_on, mdpo_on, ppo
-from algorithms._rollout import Minibatch
-from algorithms._types import Spaces
+from algorithms import dapo_kl_on, dapo_l2_on, mdpo_on, ppo
+from algorithms.core.rollout import Minibatch
+from algorithms.core.types import Spaces
+from algorithms.family import actor_value
 
 SPACES = pytest.mark.parametrize("spaces", [CONTINUOUS, FINITE], ids=["continuous", "finite"])
 N = 64
@@ -148,11 +149,11 @@ def test_the_step_is_annealed_once_a_policy_iteration() -> None:
     made = learner("mdpo-on", eta=2.0, anneal_steps=32 * 4)  # four rollouts
     state, found = made.state, []
     for _ in range(6):
-        found.append(_actor_value.step_size(made.model, state, made.coefficients).item())
-        state = _actor_value.refresh(state)
+        found.append(actor_value.step_size(made.model, state, made.coefficients).item())
+        state = actor_value.refresh(state)
     assert found == pytest.approx([2, 1.5, 1, 0.5, 0.5, 0.5])
     constant = learner("mdpo-on", eta=2.0, anneal_steps=0)
-    assert _actor_value.step_size(constant.model, state, constant.coefficients).item() == 2
+    assert actor_value.step_size(constant.model, state, constant.coefficients).item() == 2
 
 
 OPTIMUM = 0.5  # of each coordinate

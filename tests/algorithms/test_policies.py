@@ -10,7 +10,7 @@ import torch
 from small_models import SPACES, build
 from torch import Tensor
 
-from algorithms._policies import LOG_STD_MAX, LOG_STD_MIN, Gaussian
+from algorithms.core.tanh_gaussian import LOG_STD_MAX, LOG_STD_MIN, Gaussian
 
 pytestmark = pytest.mark.usefixtures("float64")
 

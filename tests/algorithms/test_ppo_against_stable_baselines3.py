@@ -9,8 +9,8 @@ import torch
 from on_policy import learner
 
 from algorithms import ppo
-from algorithms._rollout import Minibatch, normalised
-from algorithms._types import Spaces
+from algorithms.core.rollout import Minibatch, normalised
+from algorithms.core.types import Spaces
 
 stable_baselines3 = pytest.importorskip("stable_baselines3")
 from stable_baselines3.common.type_aliases import RolloutBufferSamples  # noqa: E402

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from algorithms._rollout import Minibatch, Rollout, gae, normalised
-from algorithms._types import Spaces
+from algorithms.core.rollout import Minibatch, Rollout, gae, normalised
+from algorithms.core.types import Spaces
 
 
 def rollout(reward: list[float], bootstrap: list[float], end: list[float]) -> Rollout:

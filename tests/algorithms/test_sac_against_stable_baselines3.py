@@ -14,10 +14,10 @@ import pytest
 import torch
 
 from algorithms import load
-from algorithms._actor_critic import ActorCritic
-from algorithms._hyperparameters import coefficients
-from algorithms._policies import LOG_STD_MAX, LOG_STD_MIN, Gaussian
-from algorithms._types import Batch, Spaces
+from algorithms.core.hyperparameters import coefficients
+from algorithms.core.tanh_gaussian import LOG_STD_MAX, LOG_STD_MIN, Gaussian
+from algorithms.core.types import Batch, Spaces
+from algorithms.family.actor_critic import ActorCritic
 
 stable_baselines3 = pytest.importorskip("stable_baselines3")
 from stable_baselines3.common.type_aliases import ReplayBufferSamples  # noqa: E402

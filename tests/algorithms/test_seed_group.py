@@ -7,9 +7,9 @@ import pytest
 import torch
 from variants import CONTINUOUS, Variant, variants
 
-from algorithms._learner import named_leaves
-from algorithms._off_policy import OffPolicyLearner
-from algorithms._seed_group import SeedGroup
+from algorithms.learner.base import named_leaves
+from algorithms.learner.off_policy import OffPolicyLearner
+from algorithms.learner.seed_group import SeedGroup
 
 UPDATES = 9  # more than one policy iteration
 

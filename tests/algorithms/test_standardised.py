@@ -8,11 +8,11 @@ import torch
 from on_policy import T, changed, collect, learner, snapshot
 from variants import CONTINUOUS, FINITE
 
-from algorithms import _actor_value
-from algorithms._networks import MLP
-from algorithms._rollout import Rollout, discounted_returns
-from algorithms._standardised import Standardised, merged, moments, orthogonal
-from algorithms._types import Spaces
+from algorithms.core.mlp import MLP
+from algorithms.core.rollout import Rollout, discounted_returns
+from algorithms.core.standardised import Standardised, merged, moments, orthogonal
+from algorithms.core.types import Spaces
+from algorithms.family import actor_value
 
 
 def normal(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -122,11 +122,11 @@ def test_what_is_switched_off_is_off() -> None:
     plain = learner("ppo", normalise_observation=False, normalise_reward=False, initialisation="uniform")
     assert isinstance(plain.model.policy.network, MLP)
     assert plain.state.actor.abs().max() < 1.5
-    assert _actor_value.reward_scale(plain.model, plain.state) == 1
+    assert actor_value.reward_scale(plain.model, plain.state) == 1
     before = snapshot(plain)
     collect(plain, T)
     assert {"observations.mean", "returns.variance", "actor"} <= changed(before, snapshot(plain))
-    assert _actor_value.reward_scale(plain.model, plain.state) == 1
+    assert actor_value.reward_scale(plain.model, plain.state) == 1
 
 
 def test_the_learning_rate_falls_by_policy_iterations() -> None:
@@ -134,7 +134,7 @@ def test_the_learning_rate_falls_by_policy_iterations() -> None:
     made = learner("ppo", learning_rate_steps=4 * T)
     rates = []
     for _ in range(6):
-        rates.append(_actor_value.annealed(made.model, made.state, torch.tensor(1.0), 4 * T).item())
+        rates.append(actor_value.annealed(made.model, made.state, torch.tensor(1.0), 4 * T).item())
         collect(made, T)
     assert rates == [1, 0.75, 0.5, 0.25, 0.25, 0.25]
     constant, first = learner("ppo"), learner("ppo", learning_rate_steps=4 * T)

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 import algorithms
-from algorithms._finite import FiniteCritics
-from algorithms._off_policy import OffPolicyLearner as Learner
-from algorithms._types import Spaces
+from algorithms.core.finite import FiniteCritics
+from algorithms.core.types import Spaces
+from algorithms.learner.off_policy import OffPolicyLearner as Learner
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import algorithms
-from algorithms._hyperparameters import Hyperparameters
-from algorithms._types import Spaces
+from algorithms.core.hyperparameters import Hyperparameters
+from algorithms.core.types import Spaces
 
 CONTINUOUS = Spaces(observation=4, action=2)
 FINITE = Spaces(observation=4, action=2, choices=3)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from dapo_cli.analysis.exports import make
-from dapo_cli.analysis.requests import Request
-from dapo_cli.analysis.sheets import Style
+from dapo_cli.analysis.comparison.request import Request
+from dapo_cli.analysis.export.sheets import Style
+from dapo_cli.analysis.export.table_export import make
 
 
 @pytest.fixture

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dapo_cli.analysis import bootstrap
-from dapo_cli.analysis.bootstrap import aggregate, draws
-from dapo_cli.analysis.differences import improvement
-from dapo_cli.analysis.profiles import profile
-from dapo_cli.analysis.statistics import STATISTICS, estimate
+from dapo_cli.statistics import bootstrap
+from dapo_cli.statistics.bootstrap import aggregate, draws
+from dapo_cli.statistics.differences import improvement
+from dapo_cli.statistics.estimates import STATISTICS, estimate
+from dapo_cli.statistics.profiles import profile
 
 SAME_MEANING = {"mean": "aggregate_mean", "median": "aggregate_median", "iqm": "aggregate_iqm"}
 STRATA = st.lists(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=7), min_size=2, max_size=5)

@@ -6,9 +6,10 @@ import re
 
 import pytest
 
-from dapo_cli.analysis import captions, tables, wording
-from dapo_cli.analysis.requests import Request
-from dapo_cli.analysis.selection import Choice
+from dapo_cli.analysis.comparison import build, cell_text
+from dapo_cli.analysis.comparison.request import Request
+from dapo_cli.analysis.export import captions
+from dapo_cli.analysis.selection.selected import Choice
 from dapo_cli.report import results as listings
 
 
@@ -28,7 +29,7 @@ def order(text: str) -> list[str]:
 
 
 def test_letters_are_in_the_order_of_reading_in_every_format(results, remarked, write):
-    table = tables.build(results, Request())
+    table = build.build(results, Request())
     listing = listings.results(table)
     marks = [row[-1] for part in listing.parts for row in part.rows if row[-1]]
     assert marks == ["a", "b"]
@@ -53,7 +54,7 @@ def test_the_base_is_named(results, record_run):
         record_run("dapo-kl", seed=seed, final=[5.0 + seed], settings={"beta": 0.5})
     by = Request(rows=("algo", "beta"), base="algo = dapo-kl")
     assert "Δ: difference from the base (dapo-kl, beta = 0.5) with its 95 % interval; p by Welch's" in captions.caption(
-        tables.build(results, by)
+        build.build(results, by)
     )
 
 
@@ -61,7 +62,7 @@ def test_nothing_is_promised_that_is_not_there(results, record_run):
     """One run each: no interval, no test, no column p."""
     record_run("sac", final=[1.0])
     record_run("dapo-kl", final=[2.0])
-    table = tables.build(results, Request(Choice(), base="algo = sac"))
+    table = build.build(results, Request(Choice(), base="algo = sac"))
     assert captions.caption(table).endswith("Δ: difference from the base (sac).")
     assert "p" not in listings.results(table).columns
 
@@ -71,8 +72,8 @@ def test_a_difference_that_rounds_to_zero_has_no_sign(results, record_run):
         record_run("sac", seed=seed, final=[1000.0 + seed])
         record_run("dapo-kl", seed=seed, final=[999.99 + seed])
         record_run("ampo", seed=seed, final=[1000.01 + seed])
-    table = tables.build(results, Request(base="algo = sac"))
-    texts = {row[0]: wording.difference_text(table, cell).partition(" ")[0] for (row, _), cell in table.cells.items()}
+    table = build.build(results, Request(base="algo = sac"))
+    texts = {row[0]: cell_text.difference_text(table, cell).partition(" ")[0] for (row, _), cell in table.cells.items()}
     assert texts == {"sac": "–", "dapo-kl": "0", "ampo": "0"}
 
 

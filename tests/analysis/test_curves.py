@@ -7,15 +7,15 @@ import math
 import numpy as np
 import pytest
 
-from dapo_cli.analysis import curves, series
-from dapo_cli.analysis.curves import Curves
-from dapo_cli.analysis.selection import Choice
-from dapo_cli.analysis.series import Series
+from dapo_cli.analysis.curves import learning_curves, series
+from dapo_cli.analysis.curves.learning_curves import Curves
+from dapo_cli.analysis.curves.series import Series
+from dapo_cli.analysis.selection.selected import Choice
 from dapo_cli.errors import BadInput
 from dapo_cli.figures import curves as curve_figure
 from dapo_cli.figures import style
-from store import runs as store_runs
-from store.recorder import Recorder
+from store.records import runs as store_runs
+from store.records.recorder import Recorder
 
 
 def line(steps, values) -> Series:
@@ -52,7 +52,7 @@ def record(results):
 
 
 def collect(results, where=None, unfinished=False, **asked) -> Curves:
-    return curves.collect(results, Choice(where=where, unfinished=unfinished), **asked)
+    return learning_curves.collect(results, Choice(where=where, unfinished=unfinished), **asked)
 
 
 def only(drawn: Curves):
@@ -72,7 +72,7 @@ def test_a_value_that_is_not_finite_breaks_only_its_neighbourhood():
     _, values, reached = series.aligned([line([10, 20, 30, 40], [1, math.inf, 3, 4]), line([15, 35], [0, 0])])
     assert np.isfinite(values[0]).tolist() == [True, False, False, True, True, True]
     assert reached[0].all()
-    mean, low, _ = curves.bounds(values, reached, curves.MINMAX)
+    mean, low, _ = learning_curves.bounds(values, reached, learning_curves.MINMAX)
     assert np.isfinite(mean).tolist() == [True, False, False, True, True, True]
     assert np.isfinite(low).tolist() == [False, False, False, True, True, False]
 
@@ -95,27 +95,27 @@ def test_the_default_window_is_about_a_fiftieth(longest, width):
 
 
 def test_the_band_is_that_of_dapo_compare():
-    from dapo_cli.analysis.statistics import estimate
+    from dapo_cli.statistics.estimates import estimate
 
     values = np.array([[1.0, 2.0], [4.0, 2.0], [9.0, 2.0], [3.0, 5.0]])
-    mean, low, high = curves.bounds(values, np.ones(values.shape, dtype=bool), curves.CI)
+    mean, low, high = learning_curves.bounds(values, np.ones(values.shape, dtype=bool), learning_curves.CI)
     for column in range(2):
         result = estimate(values[:, column].tolist())
         assert (mean[column], low[column], high[column]) == pytest.approx(result[1:4])
-    _, low, high = curves.bounds(values, np.ones(values.shape, dtype=bool), curves.STD)
+    _, low, high = learning_curves.bounds(values, np.ones(values.shape, dtype=bool), learning_curves.STD)
     assert (high - low)[0] / 2 == pytest.approx(np.std(values[:, 0], ddof=1))
-    _, low, high = curves.bounds(values, np.ones(values.shape, dtype=bool), curves.MINMAX)
+    _, low, high = learning_curves.bounds(values, np.ones(values.shape, dtype=bool), learning_curves.MINMAX)
     assert (low.tolist(), high.tolist()) == ([1, 2], [9, 5])
-    assert np.isnan(curves.bounds(values, np.ones(values.shape, dtype=bool), curves.NO_BAND)[1]).all()
+    assert np.isnan(learning_curves.bounds(values, np.ones(values.shape, dtype=bool), learning_curves.NO_BAND)[1]).all()
 
 
 @pytest.mark.parametrize("statistic", ["mean", "median", "iqm"])
 @pytest.mark.parametrize("n", [1, 2, 3, 5, 9])
 def test_every_step_is_a_cell_of_a_table(statistic, n):
-    from dapo_cli.analysis.statistics import estimate
+    from dapo_cli.statistics.estimates import estimate
 
     values = np.random.default_rng(n).normal(size=(n, 4))
-    value, low, high = curves.bounds(values, np.ones(values.shape, dtype=bool), curves.CI, statistic)
+    value, low, high = learning_curves.bounds(values, np.ones(values.shape, dtype=bool), learning_curves.CI, statistic)
     for column in range(4):
         expected = estimate(values[:, column].tolist(), statistic)
         found = (value[column], low[column], high[column])
@@ -127,7 +127,8 @@ def test_the_order_of_the_runs_changes_no_bit():
     reached = np.random.default_rng(1).random((7, 50)) < 0.8
     with np.errstate(all="ignore"):
         one, other = (
-            curves.bounds(values[order], reached[order], curves.CI) for order in (slice(None), slice(None, None, -1))
+            learning_curves.bounds(values[order], reached[order], learning_curves.CI)
+            for order in (slice(None), slice(None, None, -1))
         )
     assert np.array_equal(one, other, equal_nan=True)
 
@@ -136,12 +137,12 @@ def test_the_order_of_the_runs_changes_no_bit():
     ("asked", "n", "band"), [("ci", 1, "none"), ("ci", 2, "minmax"), ("ci", 3, "ci"), ("std", 2, "std")]
 )
 def test_two_runs_have_no_interval_and_one_has_no_band(asked, n, band):
-    assert curves.band_of(asked, n) == band
+    assert learning_curves.band_of(asked, n) == band
 
 
 @pytest.mark.parametrize(("n", "band"), [(1, "none"), (5, "minmax"), (6, "ci")])
 def test_the_median_of_few_runs_has_no_interval(n, band):
-    assert curves.band_of("ci", n, "median") == band
+    assert learning_curves.band_of("ci", n, "median") == band
 
 
 def test_ragged_runs_are_kept_and_counted(results, record):

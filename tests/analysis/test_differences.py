@@ -10,8 +10,8 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dapo_cli.analysis.differences import Difference, difference, equivalent, holm, improvement
-from dapo_cli.analysis.statistics import STATISTICS
+from dapo_cli.statistics.differences import Difference, difference, equivalent, holm, improvement
+from dapo_cli.statistics.estimates import STATISTICS
 
 SIDE = st.lists(st.floats(-1e3, 1e3), min_size=3, max_size=12)
 CLEARLY_BETTER = [[2.1, 2.2, 2.0, 2.4, 2.3, 2.05]]

@@ -8,8 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dapo_cli.analysis.expression import MAX_COMPARISONS, MAX_DEPTH, AllOf, AnyOf, Comparison, Literal, Not, parse
 from dapo_cli.errors import BadInput
+from dapo_cli.filters.grammar import (
+    MAX_COMPARISONS,
+    MAX_DEPTH,
+    AllOf,
+    AnyOf,
+    Comparison,
+    Literal,
+    Not,
+    parse,
+)
 
 
 def is_(field: str, operator: str = "=", text: str = "1", position: int = 1) -> Comparison:

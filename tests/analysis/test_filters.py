@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from dapo_cli.analysis.filters import condition
 from dapo_cli.errors import BadInput
-from store import runs
+from dapo_cli.filters.sql import condition
+from store.records import runs
 
 
 @pytest.fixture

@@ -7,17 +7,19 @@ import re
 
 import pytest
 
-from dapo_cli.analysis import changes, curves, decisions, overall, sensitivity, tables
-from dapo_cli.analysis.exports import make
-from dapo_cli.analysis.references import read
-from dapo_cli.analysis.registered import Claim
-from dapo_cli.analysis.requests import Request
-from dapo_cli.analysis.selection import Choice
-from dapo_cli.analysis.sheets import Style
+from dapo_cli.analysis.claims import decisions
+from dapo_cli.analysis.claims.claims_file import Claim
+from dapo_cli.analysis.comparison import across_environments, build, changes, sensitivity
+from dapo_cli.analysis.comparison.references import read
+from dapo_cli.analysis.comparison.request import Request
+from dapo_cli.analysis.curves import learning_curves
+from dapo_cli.analysis.export.sheets import Style
+from dapo_cli.analysis.export.table_export import make
+from dapo_cli.analysis.selection.selected import Choice
 from dapo_cli.errors import BadInput
 from dapo_cli.report import page
-from store import runs, selections
-from store.recorder import Recorder
+from store.records import runs, selections
+from store.records.recorder import Recorder
 
 CHEETAH, HOPPER = "HalfCheetah-v4", "Hopper-v4"
 
@@ -25,7 +27,7 @@ CHEETAH, HOPPER = "HalfCheetah-v4", "Hopper-v4"
 @pytest.fixture
 def table(results):
     """Builds the table of `results` that these parts of a request ask for."""
-    return lambda **parts: tables.build(results, Request(**parts))
+    return lambda **parts: build.build(results, Request(**parts))
 
 
 @pytest.fixture
@@ -47,8 +49,8 @@ def test_three_betas_of_five_seeds_are_three_rows_of_five_in_every_output(result
     assert (table().rows, table().split) == (("algo", "beta"), ("beta",))
     cells = json.loads(make(results, Request(), Style("json")).text)["cells"]
     assert [(cell["algo"], cell["beta"], cell["n"]) for cell in cells] == [(*row, n) for row, n in rows.items()]
-    assert {curve.label: curve.n for curve in curves.collect(results, Choice()).lines} == rows
-    pooled = overall.collect(results, Request())
+    assert {curve.label: curve.n for curve in learning_curves.collect(results, Choice()).lines} == rows
+    pooled = across_environments.collect(results, Request())
     assert {row: pooled.runs(row) for row in pooled.labels} == rows
     ablation = table(base="beta = 0.5 and algo = 'dapo-kl'", vary=("beta",), choice=Choice("algo = 'dapo-kl'"))
     assert counts(ablation) == {("base",): 5, ("beta = 0.1",): 5, ("beta = 0.9",): 5}
@@ -73,7 +75,7 @@ def test_who_wants_to_pool_says_so_and_caption_and_command_say_it(results, table
     assert "Pooled over beta (0.1, 0.5, 0.9), as asked with --pool-over beta." in made.sheet.caption
     assert "--pool-over beta" in made.sheet.command
     assert made.sheet.export != make(results, Request(), Style("latex")).sheet.export
-    drawn = curves.collect(results, Choice(), pooled=["beta"])
+    drawn = learning_curves.collect(results, Choice(), pooled=["beta"])
     assert {curve.label: curve.n for curve in drawn.lines} == {("dapo-kl",): 15, ("sac",): 5}
     assert drawn.notes()[0] == "pooled over beta (0.1, 0.5, 0.9), as asked with --pool-over beta"
     with pytest.raises(BadInput, match="--pool-over: beta is a key of the table"):
@@ -158,7 +160,7 @@ def test_runs_that_are_equal_to_the_last_bit_count_once(results, table, record_r
     (cell,) = result.cells.values()
     assert (cell.estimate.n, cell.runs[0]["id"], cell.left_out[0]["id"]) == (2, first, second)
     assert result.footnotes == ("1 equal to another run to the last bit not counted",)
-    (line,) = curves.collect(results, Choice()).lines
+    (line,) = learning_curves.collect(results, Choice()).lines
     assert line.seeds == (0, 1)
 
 
@@ -166,7 +168,7 @@ def test_runs_of_one_configuration_and_seed_that_are_not_equal_are_refused(resul
     first, second = (record_run(final=[value], settings={"m": 1}) for value in (7.0, 7.000000001))
     line = f"runs {first} and {second} have one configuration and the same seed 0, but not the same results"
     remedy = f"leave one out, such as with --where \"id != '{second}'\""
-    for refused in (table, lambda: curves.collect(results, Choice())):
+    for refused in (table, lambda: learning_curves.collect(results, Choice())):
         with pytest.raises(BadInput, match=f"^{line}: {remedy}$"):
             refused()
     assert len(table(choice=Choice(f"id != '{second}'")).cells) == 1

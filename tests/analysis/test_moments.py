@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dapo_cli.analysis import moments
-from dapo_cli.analysis.filters import condition
 from dapo_cli.errors import BadInput
-from store import runs
+from dapo_cli.filters import times
+from dapo_cli.filters.sql import condition
+from store.records import runs
 
 NOW = datetime(2026, 11, 20, 10, 44, 54, 123456, UTC)
 
@@ -17,7 +17,7 @@ NOW = datetime(2026, 11, 20, 10, 44, 54, 123456, UTC)
 @pytest.fixture(autouse=True)
 def clock(monkeypatch):
     """It is always NOW."""
-    monkeypatch.setattr(moments, "now", lambda: NOW)
+    monkeypatch.setattr(times, "now", lambda: NOW)
 
 
 @pytest.mark.parametrize(
@@ -39,14 +39,14 @@ def clock(monkeypatch):
     ],
 )
 def test_words_and_dates_are_intervals(text, begin, end):
-    assert moments.interval(text) == (begin, end)
+    assert times.interval(text) == (begin, end)
 
 
 @pytest.mark.parametrize(
     "text", ["tomorrow", "2026-02-31", "2026-13", "9999", "26-11-20", "-2", "-2 years", "-99999999999d"]
 )
 def test_what_is_no_time(text):
-    assert moments.interval(text) is None
+    assert times.interval(text) is None
 
 
 @pytest.fixture
@@ -92,10 +92,10 @@ def test_runs_by_time_and_age(matching, text, notes):
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("created_at >= yestrday", f"created_at >= 'yestrday': {moments.TIMES}"),
-        ("ended_at < 3", f"ended_at < '3': {moments.TIMES}"),
-        ("age < 2", f"age < '2': {moments.AGES}"),
-        ("age < yesterday", f"age < 'yesterday': {moments.AGES}"),
+        ("created_at >= yestrday", f"created_at >= 'yestrday': {times.TIMES}"),
+        ("ended_at < 3", f"ended_at < '3': {times.TIMES}"),
+        ("age < 2", f"age < '2': {times.AGES}"),
+        ("age < yesterday", f"age < 'yesterday': {times.AGES}"),
         ("age = 2d", "an age changes all the time: compare it by < or >, not by ="),
         ("created_at > null", "created_at > null: null is only compared by = and !="),
         ("final > nan", "final > nan: nan is only compared by = and !="),

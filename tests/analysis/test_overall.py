@@ -8,17 +8,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dapo_cli.analysis import bootstrap, overall
-from dapo_cli.analysis.differences import improvement
-from dapo_cli.analysis.measures import parse
-from dapo_cli.analysis.requests import Request
-from dapo_cli.analysis.selection import Choice
-from dapo_cli.analysis.wording import mark_text
+from dapo_cli.analysis.comparison import across_environments
+from dapo_cli.analysis.comparison.cell_text import mark_text
+from dapo_cli.analysis.comparison.request import Request
+from dapo_cli.analysis.selection.measures import parse
+from dapo_cli.analysis.selection.selected import Choice
 from dapo_cli.errors import BadInput
 from dapo_cli.figures import improvement as improvement_figure
 from dapo_cli.figures import intervals, profiles, style
 from dapo_cli.figures.layout import Paper
 from dapo_cli.figures.rows import row_texts
+from dapo_cli.statistics import bootstrap
+from dapo_cli.statistics.differences import improvement
 
 SCORES = {
     "sac": {"HalfCheetah-v4": [1000.0, 2000.0, 3000.0, 2000.0], "Hopper-v4": [900.0, 1000.0, 1100.0, 1000.0]},
@@ -36,12 +37,12 @@ def runs(record_run):
 
 
 def collect(results, **asked):
-    return overall.collect(results, Request(**{"resamples": 500, **asked}))
+    return across_environments.collect(results, Request(**{"resamples": 500, **asked}))
 
 
 def test_aggregates_are_those_of_the_pooled_table(results, runs):
     found = collect(results, normalise="sac")
-    own = overall.aggregates(found)
+    own = across_environments.aggregates(found)
     assert list(own) == [("kl",), ("new",), ("sac",)]
     assert list(own["sac",]) == ["mean", "median", "iqm", "gap"]
     assert own["sac",]["mean"].value == pytest.approx(1.0)  # it is the reference
@@ -74,8 +75,8 @@ def test_the_letters_of_a_row_are_in_order(results, runs, record_run):
 
 def test_returns_on_several_environments_have_no_mean(results, runs):
     with pytest.raises(BadInput, match="no common mean: choose one environment with --where, or normalise"):
-        overall.aggregates(collect(results))
-    one = overall.aggregates(collect(results, choice=Choice(where="env ~ Hopper")))
+        across_environments.aggregates(collect(results))
+    one = across_environments.aggregates(collect(results, choice=Choice(where="env ~ Hopper")))
     assert list(one["sac",]) == ["mean", "median", "iqm"]  # no gap without a scale
     assert one["sac",]["mean"].value == 1000.0
     assert one["new",]["mean"].method == ""  # two runs
@@ -83,7 +84,7 @@ def test_returns_on_several_environments_have_no_mean(results, runs):
 
 def test_a_profile_is_exact_at_every_score(results, runs):
     found = collect(results, normalise="sac")
-    drawn = overall.profiles(found)["kl",]
+    drawn = across_environments.profiles(found)["kl",]
     for threshold, fraction in zip(drawn.thresholds.tolist(), drawn.value.tolist(), strict=True):
         strata = found.strata["kl",].values()
         expected = sum(sum(x > threshold for x in scores) / len(scores) for scores in strata) / len(strata)
@@ -93,14 +94,14 @@ def test_a_profile_is_exact_at_every_score(results, runs):
     assert (drawn.low <= drawn.value).all()
     assert (drawn.value <= drawn.high).all()
     with pytest.raises(BadInput, match="compares normalised scores: add --normalise"):
-        overall.profiles(collect(results))
+        across_environments.profiles(collect(results))
 
 
 def test_the_area_is_the_mean_score(results, runs):
     found = collect(results, normalise="sac")
     plot = profiles.plot(found)
     (record,) = [record for record in plot.records if record["algo"] == "kl"]
-    assert record["area"] == pytest.approx(overall.aggregates(found)["kl",]["mean"].value)
+    assert record["area"] == pytest.approx(across_environments.aggregates(found)["kl",]["mean"].value)
     widths = np.diff(record["threshold"])
     right = np.array(record["threshold"][:-1]) >= 0
     below_first = record["threshold"][1] if record["threshold"][0] < 0 else 0.0
@@ -109,7 +110,7 @@ def test_the_area_is_the_mean_score(results, runs):
 
 def test_improvement_is_over_the_environments_that_both_have(results, runs):
     found = collect(results)
-    pairs = {(pair.row[0], pair.other[0]): pair for pair in overall.improvements(found)}
+    pairs = {(pair.row[0], pair.other[0]): pair for pair in across_environments.improvements(found)}
     assert set(pairs) == {("kl", "new"), ("kl", "sac"), ("new", "sac")}
     assert [pair.environments for pair in pairs.values()] == [1, 2, 1]
     expected = improvement(list(SCORES["kl"].values()), list(SCORES["sac"].values()), resamples=500)
@@ -119,7 +120,7 @@ def test_improvement_is_over_the_environments_that_both_have(results, runs):
 
 
 def test_improvement_over_a_base(results, runs):
-    pairs = overall.improvements(collect(results, base="algo = sac"))
+    pairs = across_environments.improvements(collect(results, base="algo = sac"))
     assert [(pair.row[0], pair.other[0]) for pair in pairs] == [("kl", "sac"), ("new", "sac")]
 
 
@@ -127,7 +128,7 @@ def test_fewer_steps_are_an_improvement(results, record_run):
     for seed in range(3):
         record_run("early", seed=seed, final=[50.0 + seed])
         record_run("never", seed=seed, final=[5.0 + seed])
-    (pair,) = overall.improvements(collect(results, measure=parse("steps-to:20")))
+    (pair,) = across_environments.improvements(collect(results, measure=parse("steps-to:20")))
     assert (pair.row[0], pair.estimate.value) == ("early", 1.0)
     assert (
         "has a lower steps to a return of 20"
@@ -141,14 +142,14 @@ def test_a_diverged_run_counts_as_a_random_policy_and_is_said(results, record_ru
         record_run("kl", seed=seed, final=[2000.0], status="diverged" if seed == 0 else "completed")
     found = collect(results)
     assert min(found.strata["kl",]["HalfCheetah-v4"]) < 0
-    (pair,) = overall.improvements(found)
+    (pair,) = across_environments.improvements(found)
     assert pair.estimate.value == pytest.approx(2 / 3)
     assert "1 of 3 runs diverged and counts as a random policy" in improvement_figure.plot(found).caption
 
 
 def test_the_artists_of_the_figures(results, runs):
     found = collect(results, normalise="sac")
-    drawn = overall.aggregates(found)
+    drawn = across_environments.aggregates(found)
     with style.styled():
         figure = intervals.plot(found).draw(Paper())
         assert [panel.get_title() for panel in figure.axes] == ["Mean", "Median", "IQM", "Optimality gap"]
@@ -170,4 +171,4 @@ def test_nothing_to_draw(results, record_run):
         collect(results)
     record_run()
     with pytest.raises(BadInput, match="one row cannot be better than another"):
-        overall.improvements(collect(results))
+        across_environments.improvements(collect(results))

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from dapo_cli.analysis.planning import power_at, seeds_for_width, seeds_to_separate
-from dapo_cli.analysis.statistics import estimate, t_quantile
+from dapo_cli.statistics.estimates import estimate, t_quantile
+from dapo_cli.statistics.sample_size import power_at, seeds_for_width, seeds_to_separate
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from dapo_cli.analysis import profiles
-from dapo_cli.analysis.profiles import profile
+from dapo_cli.statistics import profiles
+from dapo_cli.statistics.profiles import profile
 
 
 def test_the_fraction_of_runs_that_are_better():

@@ -6,9 +6,9 @@ import math
 
 import pytest
 
-from dapo_cli.analysis import captions
-from dapo_cli.analysis.requests import Request
-from dapo_cli.analysis.tables import build
+from dapo_cli.analysis.comparison.build import build
+from dapo_cli.analysis.comparison.request import Request
+from dapo_cli.analysis.export import captions
 from dapo_cli.errors import BadInput
 
 CHEETAH, HOPPER = "HalfCheetah-v4", "Hopper-v4"

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dapo_cli.analysis import rules
-from dapo_cli.analysis.rules import CONTRARY, HOLDS, UNDECIDED, decide
+from dapo_cli.analysis.claims import rules
+from dapo_cli.analysis.claims.rules import CONTRARY, HOLDS, UNDECIDED, decide
 
 TIGHT = (-0.02, -0.01, 0.0, 0.01, 0.02)
 WIDE = (-1.0, -0.5, 0.0, 0.5, 1.0)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from dapo_cli.analysis import sensitivity
-from dapo_cli.analysis.requests import Request
-from dapo_cli.analysis.sensitivity import is_logarithmic
-from dapo_cli.analysis.statistics import estimate
+from dapo_cli.analysis.comparison import sensitivity
+from dapo_cli.analysis.comparison.request import Request
+from dapo_cli.analysis.comparison.sensitivity import is_logarithmic
 from dapo_cli.errors import BadInput
 from dapo_cli.figures import sensitivity as figure
 from dapo_cli.figures import style
 from dapo_cli.figures.layout import Paper
-from store import runs as store_runs
-from store.recorder import Recorder
+from dapo_cli.statistics.estimates import estimate
+from store.records import runs as store_runs
+from store.records.recorder import Recorder
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dapo_cli.analysis.statistics import STATISTICS, estimate, t_quantile
+from dapo_cli.statistics.estimates import STATISTICS, estimate, t_quantile
 
 SCORES = st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=20)
 

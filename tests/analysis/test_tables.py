@@ -6,13 +6,13 @@ import math
 
 import pytest
 
-from dapo_cli.analysis import labels
-from dapo_cli.analysis.measures import Measure
-from dapo_cli.analysis.requests import Request
-from dapo_cli.analysis.selection import Choice
-from dapo_cli.analysis.statistics import estimate
-from dapo_cli.analysis.tables import build
+from dapo_cli.analysis.comparison.build import build
+from dapo_cli.analysis.comparison.request import Request
+from dapo_cli.analysis.selection import labels
+from dapo_cli.analysis.selection.measures import Measure
+from dapo_cli.analysis.selection.selected import Choice
 from dapo_cli.errors import BadInput
+from dapo_cli.statistics.estimates import estimate
 
 
 @pytest.fixture

@@ -12,14 +12,14 @@ import shlex
 
 import pytest
 
-from dapo_cli.analysis.exports import make
-from dapo_cli.analysis.measures import Measure
-from dapo_cli.analysis.reading_back import tables_in
-from dapo_cli.analysis.requests import Request
-from dapo_cli.analysis.selection import Choice
-from dapo_cli.analysis.sheets import Style
-from dapo_cli.analysis.writers import FORMATS, tex
-from dapo_cli.analysis.writers.layout import comment, uncomment
+from dapo_cli.analysis.comparison.request import Request
+from dapo_cli.analysis.export.parse import tables_in
+from dapo_cli.analysis.export.sheets import Style
+from dapo_cli.analysis.export.table_export import make
+from dapo_cli.analysis.export.writers import FORMATS, tex
+from dapo_cli.analysis.export.writers.layout import comment, uncomment
+from dapo_cli.analysis.selection.measures import Measure
+from dapo_cli.analysis.selection.selected import Choice
 
 HOSTILE = "a&b_c%d$e#f{g}h~i^j\\k|l<m>n-->o`p[q](r)*s*<script>中é\x1b\n"
 READ = ("latex", "markdown", "html")

@@ -7,11 +7,11 @@ import re
 
 import pytest
 
-from dapo_cli.analysis.exports import make
-from dapo_cli.analysis.reading_back import tables_in
-from dapo_cli.analysis.requests import Request
-from dapo_cli.analysis.selection import Choice
-from dapo_cli.analysis.sheets import Style
+from dapo_cli.analysis.comparison.request import Request
+from dapo_cli.analysis.export.parse import tables_in
+from dapo_cli.analysis.export.sheets import Style
+from dapo_cli.analysis.export.table_export import make
+from dapo_cli.analysis.selection.selected import Choice
 
 
 def test_hyperparameters_shared_once_and_changed_ones_apart(write, results, record_run):

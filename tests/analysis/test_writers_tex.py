@@ -9,11 +9,11 @@ import subprocess
 
 import pytest
 
-from dapo_cli.analysis.exports import make
-from dapo_cli.analysis.requests import Request
-from dapo_cli.analysis.selection import Choice
-from dapo_cli.analysis.sheets import Style
-from store import runs
+from dapo_cli.analysis.comparison.request import Request
+from dapo_cli.analysis.export.sheets import Style
+from dapo_cli.analysis.export.table_export import make
+from dapo_cli.analysis.selection.selected import Choice
+from store.records import runs
 
 HOSTILE = "a&b_c%d$e#f{g}h~i^j\\k|l<m>n`\"'[x]*--?`éßøşñĥ中文😀‮β₀\x1b\n\\input{/etc/passwd}"
 pytestmark = [
@@ -72,7 +72,7 @@ def tables(results, record_run):
 
 
 def record_rows(results, id_, value):
-    from store.recorder import Recorder
+    from store.records.recorder import Recorder
 
     recorder = Recorder(results, id_)
     recorder.evaluation(10, "mean", 0, value, 1)

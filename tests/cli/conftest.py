@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pytest
 
 from dapo_cli.app import main
-from store import runs
+from store.records import runs
 from store.session import Database
 
 

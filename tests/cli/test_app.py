@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 import dapo_cli
-from dapo_cli import app, console
+from dapo_cli import app
 from dapo_cli.errors import Interrupted, RunFailed
+from dapo_cli.terminal import console
 
 ROOT = Path(dapo_cli.__file__).parent.parent
 COMMANDS = sorted(file.stem.rstrip("_").replace("_", "-") for file in app.COMMANDS.glob("[!_]*.py"))

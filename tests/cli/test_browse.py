@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from dapo_cli.interchange import browsing, server
-from store.models import Base
+from store.schema.models import Base
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "runs.db.example"

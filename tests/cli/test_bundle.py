@@ -13,7 +13,7 @@ import sys
 import pytest
 
 from dapo_cli.report import bundle, page
-from store import runs
+from store.records import runs
 from store.session import Database
 
 FILES = {

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from store import runs
-from store.locks import RunLock
+from store.connection.locks import RunLock
+from store.records import runs
 
 OLD_DATABASE = Path(__file__).parent.parent / "golden" / "schema-0001.db"
 

@@ -142,7 +142,7 @@ def test_an_ablation_in_which_something_else_differs_is_refused(refused, seeds):
 
 
 def test_which_of_several_matching_configurations_is_the_base(dapo, refused, results, seeds):
-    from store import runs
+    from store.records import runs
 
     seeds("dapo-kl", [5], settings={"beta": 0.1})  # the fixture records every value as a default
     assert "Δ" in dapo("compare", "--base", "algo = 'dapo-kl'", "--vary", "beta").out
@@ -160,7 +160,7 @@ def test_which_of_several_matching_configurations_is_the_base(dapo, refused, res
 
 
 def _evaluated(results, run_id: str) -> None:
-    from store.recorder import Recorder
+    from store.records.recorder import Recorder
 
     recorder = Recorder(results, run_id)
     recorder.evaluation(1000, "mean", 0, 1.0, 1)
@@ -272,7 +272,7 @@ def test_measures(dapo, record_run):
 
 
 def test_frozen_selections(dapo, refused, results, seeds):
-    from store import runs
+    from store.records import runs
 
     first = seeds("sac", [1, 2, 3])
     assert dapo("freeze", "paper").err == "'paper' pins 3 runs: use it as --selection paper\n"

@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import text
 
 import algorithms
-from dapo_cli import completion
-from store import runs
+from dapo_cli.options import completion
+from store.records import runs
 
 HOSTILE = (
     r"\$(touch planted)",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from store import runs
+from store.records import runs
 
 HOUR = 3600.0
 

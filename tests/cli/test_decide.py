@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 import algorithms
-from dapo_cli.analysis import registered
-from dapo_cli.analysis.expression import AllOf, AnyOf, Comparison, Node, Not, parse
-from dapo_cli.config import load_algorithm
+from dapo_cli.analysis.claims import claims_file
+from dapo_cli.configuration.run_configuration import load_algorithm
+from dapo_cli.filters.grammar import AllOf, AnyOf, Comparison, Node, Not, parse
 
 CLAIMS = """
 margin = 0.2
@@ -229,7 +229,7 @@ def test_the_claims_of_the_project_name_what_there_is(dapo: Any, results: Any) -
     known = {"algo", "env", "seed", "steps"} | {
         field for name in algorithms.names() for field in load_algorithm(name).Config.model_fields
     }
-    for claim in registered.read(file):
+    for claim in claims_file.read(file):
         fields: list[str] = [*claim.over]
         for text in filter(None, (claim.runs, claim.base, claim.scale, claim.where)):
             for comparison in comparisons(parse(text)):

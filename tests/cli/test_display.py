@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dapo_cli import display
-from dapo_cli.analysis import wording
-from dapo_cli.analysis.rules import Finding
+from dapo_cli.analysis.claims.rules import Finding
+from dapo_cli.analysis.comparison import cell_text
 from dapo_cli.commands.decide import interval_text
 from dapo_cli.report import drawing
+from dapo_cli.terminal import formatting
 
 
 @pytest.mark.parametrize(
@@ -30,21 +30,21 @@ from dapo_cli.report import drawing
     ],
 )
 def test_steps(steps, text):
-    assert display.steps_text(steps) == text
+    assert formatting.steps_text(steps) == text
 
 
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
-        (display.fixed_text(-0.04, 1), "0.0"),
-        (display.fixed_text(-0.0, 0, signed=True), "0"),
-        (display.fixed_text(0.4, 0, signed=True), "0"),
-        (display.fixed_text(12.3, 0, signed=True), "+12"),
-        (display.fixed_text(-12.3, 1), "-12.3"),
-        (display.general_text(-0.0, 6), "0"),
-        (display.general_text(-0.25, 6), "-0.25"),
-        (display.number_text(-0.0), "0.0000"),
-        (wording.fixed(-0.001, 2, signed=True), "0.00"),
+        (formatting.fixed_text(-0.04, 1), "0.0"),
+        (formatting.fixed_text(-0.0, 0, signed=True), "0"),
+        (formatting.fixed_text(0.4, 0, signed=True), "0"),
+        (formatting.fixed_text(12.3, 0, signed=True), "+12"),
+        (formatting.fixed_text(-12.3, 1), "-12.3"),
+        (formatting.general_text(-0.0, 6), "0"),
+        (formatting.general_text(-0.25, 6), "-0.25"),
+        (formatting.number_text(-0.0), "0.0000"),
+        (cell_text.fixed(-0.001, 2, signed=True), "0.00"),
         (interval_text(Finding("confirmed", -0.004, -0.01, 0.0049, 0.95)), "0 % [-1, 0] 95 %"),
         (drawing._tick(-0.0, 1.0), "0"),
     ],
@@ -54,8 +54,8 @@ def test_zero_has_no_sign_anywhere(text, shown):
 
 
 def test_progress_is_complete_only_at_the_end():
-    assert display.progress_text(1_000_000, 1_000_000) == "1M"
-    assert display.progress_text(999_999, 1_000_000) == "999k/1M"
+    assert formatting.progress_text(1_000_000, 1_000_000) == "1M"
+    assert formatting.progress_text(999_999, 1_000_000) == "999k/1M"
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_progress_is_complete_only_at_the_end():
     ],
 )
 def test_numbers(value, text):
-    assert display.number_text(value) == text
+    assert formatting.number_text(value) == text
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_numbers(value, text):
     ],
 )
 def test_numbers_beside_others(value, scale, text):
-    assert display.number_text(value, scale) == text
+    assert formatting.number_text(value, scale) == text
 
 
 @pytest.mark.parametrize(
@@ -106,26 +106,26 @@ def test_numbers_beside_others(value, scale, text):
     ],
 )
 def test_durations(seconds, text):
-    assert display.duration_text(seconds) == text
+    assert formatting.duration_text(seconds) == text
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(3, "now"), (61, "1 min"), (7300, "2 h"), (90_000, "1 d")])
 def test_ages(seconds, text):
     moment = datetime.now(UTC) - timedelta(seconds=seconds)
-    assert display.age_text(moment.isoformat().replace("+00:00", "Z")) == text
+    assert formatting.age_text(moment.isoformat().replace("+00:00", "Z")) == text
 
 
 @pytest.mark.parametrize(
     ("size", "text"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (123_456_789, "123 MB"), (5e12, "5.0 TB")]
 )
 def test_bytes(size, text):
-    assert display.bytes_text(size) == text
+    assert formatting.bytes_text(size) == text
 
 
 def test_sparklines():
-    assert display.sparkline(range(8)) == "▁▂▃▄▅▆▇█"
-    assert display.sparkline([5.0, 5.0]) == "▁▁"
-    assert display.sparkline([]) == ""
-    assert display.sparkline([0.0, math.nan, 1.0]) == "▁×█"
-    assert display.sparkline([math.inf]) == "×"
-    assert display.sparkline([0, 0, 0, 8, 8, 8], width=2) == "▁█"
+    assert formatting.sparkline(range(8)) == "▁▂▃▄▅▆▇█"
+    assert formatting.sparkline([5.0, 5.0]) == "▁▁"
+    assert formatting.sparkline([]) == ""
+    assert formatting.sparkline([0.0, math.nan, 1.0]) == "▁×█"
+    assert formatting.sparkline([math.inf]) == "×"
+    assert formatting.sparkline([0, 0, 0, 8, 8, 8], width=2) == "▁█"

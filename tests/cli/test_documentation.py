@@ -61,7 +61,7 @@ def test_every_option_of_a_command_is_documented(dapo, command):
 
 
 def test_every_example_filter_is_one(results):
-    from dapo_cli.analysis.expression import parse
+    from dapo_cli.filters.grammar import parse
 
     (examples,) = re.findall(r"selects runs:\n\n```\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
     for line in examples.splitlines():

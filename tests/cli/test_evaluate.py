@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-import dapo_cli.training.trained
+import dapo_cli.training.policy.trained
 
 
 def recorded(folder: Path, step: int) -> list[tuple[float, int]]:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dapo_cli.training import video
+from dapo_cli.training.policy import video
 
 STEPS, RATE = 50, 125
 TINY = ["--set=hidden_sizes=[8]", "--set=batch_size=4", "--set=learning_starts=20", "--eval-episodes=2", "-q"]

@@ -107,7 +107,7 @@ def test_a_folder_with_something_in_it_is_refused(dapo, two_runs, refused, tmp_p
 
 
 def test_an_export_that_fails_leaves_nothing(dapo, two_runs, refused, tmp_path, monkeypatch):
-    from store import streaming
+    from store.records import streaming
 
     def fail(*_):
         raise OSError(28, "No space left on device")

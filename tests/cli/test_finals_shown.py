@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from dapo_cli import display
 from dapo_cli.interchange import browsing
+from dapo_cli.terminal import formatting
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_a_time_is_shown_in_the_zone_that_filters_compare(dapo, record_run, monk
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     time.tzset()
     try:
-        assert display.time_text("2026-11-20T23:44:54.123456Z") == "2026-11-20 23:44:54 UTC"
+        assert formatting.time_text("2026-11-20T23:44:54.123456Z") == "2026-11-20 23:44:54 UTC"
         record_run(created_at="2026-11-20T23:44:54.123456Z", started_at="2026-11-20T23:44:54.123456Z")
         (run,) = json.loads(dapo("runs", "--where", "created_at = 2026-11-20", "--json").out)
         assert "2026-11-20 23:44:54 UTC" in dapo("show", run["id"]).out

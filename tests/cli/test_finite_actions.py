@@ -12,11 +12,12 @@ import onnxruntime
 import pytest
 
 from dapo_cli.errors import BadInput
-from dapo_cli.training import envs, exporting, onnx_model
-from dapo_cli.training.actions import actions_of
-from store import runs
+from dapo_cli.training.environments import gym_environment
+from dapo_cli.training.environments.action_spaces import actions_of
+from dapo_cli.training.policy import onnx_model, policy_files
+from store.records import runs
+from store.records.summaries import latest
 from store.session import Database
-from store.summaries import latest
 
 SHORT = "--steps 300 --eval-every 150 --eval-episodes 2 --checkpoint-every 100 -q"
 TINY = "--set hidden_sizes=[16,16] --set batch_size=8 --set learning_starts=50"
@@ -51,7 +52,7 @@ def test_what_no_algorithm_can_act_in(space: gymnasium.Space, bins: int, message
 
 
 def test_discrete_observations_are_one_hot() -> None:
-    environment = envs.Environment("FrozenLake-v1", 0, envs.TRAINING)
+    environment = gym_environment.Environment("FrozenLake-v1", 0, gym_environment.TRAINING)
     observation = environment.reset(0)
     assert environment.spaces == (16, 1, 4)
     assert observation.tolist() == [1.0] + [0.0] * 15
@@ -85,14 +86,14 @@ def test_train_resume_evaluate_and_export(dapo, tmp_path, algo, env, more) -> No
 
 
 def test_the_exported_model_acts_as_the_policy(dapo, tmp_path) -> None:
-    from dapo_cli.training.trained import trained
+    from dapo_cli.training.policy.trained import trained
 
     command = "train --algo dapo-tsallis --env Pendulum-v1 --set bins=5"
     assert dapo(*command.split(), *SHORT.split(), *TINY.split()).code == 0
     with Database.read("runs.db") as database:
         (run,) = runs.listing(database)
         with trained(database, run["id"]) as policy:
-            arrays = exporting.tensors(policy)
+            arrays = policy_files.tensors(policy)
             model = onnx_model.model(arrays, "relu")
             session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
             observations = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)

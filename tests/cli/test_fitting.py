@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dapo_cli import console, fitting
+from dapo_cli.terminal import console, fitting
 
 WIDTHS = (40, 60, 80, 100, 120)
 

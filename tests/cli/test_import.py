@@ -106,7 +106,7 @@ def test_one_bad_file_leaves_nothing_of_the_others(dapo, write, refused, runs):
 def test_a_return_that_is_not_finite_stays_so(dapo, write, results):
     from sqlalchemy import select
 
-    from store.models import Evaluation
+    from store.schema.models import Evaluation
 
     dapo("import", write("log.csv", BARE), "--algo", "a", "--env", "E", "--seed", "0", "--eval-actions", "sampled")
     with results.connect() as session:
@@ -117,8 +117,8 @@ def test_a_return_that_is_not_finite_stays_so(dapo, write, results):
 
 
 def test_an_import_that_fails_halfway_leaves_nothing(dapo, write, results, runs, monkeypatch):
-    from store import imports
     from store.errors import StoreError
+    from store.records import imports
 
     def fail(*_):
         raise StoreError("the disk is full")

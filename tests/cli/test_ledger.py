@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from store import runs
+from store.records import runs
 
 SETTINGS = {"beta": 0.5, "m": 10, "log_every": 1000, "eval_every": 10, "threads": 1, "steps": 1000}
 

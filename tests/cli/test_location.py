@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from store import runs
+from store.records import runs
 from store.session import Database
 
 TINY = "--algo sac --env Pendulum-v1 --steps 20 --eval-episodes 1 --set batch_size=8 -q"

@@ -9,8 +9,8 @@ import re
 
 import pytest
 
-from dapo_cli import console
-from store import runs as store_runs
+from dapo_cli.terminal import console
+from store.records import runs as store_runs
 
 
 def listed(dapo, *arguments: str) -> list[str]:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from store import runs
+from store.records import runs
 
 TINY = "--set hidden_sizes=[16] --set batch_size=8 --set learning_starts=50 --set buffer_size=1000 -q"
 SHORT = f"--env Pendulum-v1 --steps 100 --eval-episodes 1 {TINY}".split()

@@ -61,7 +61,9 @@ def test_a_package_that_was_installed_over_ours(monkeypatch, tmp_path):
         namesakes.check()
 
 
-@pytest.mark.parametrize("command", [["-c", "import dapo_cli.config"], ["-m", "dapo_cli", "runs"]])
+@pytest.mark.parametrize(
+    "command", [["-c", "import dapo_cli.configuration.run_configuration"], ["-m", "dapo_cli", "runs"]]
+)
 def test_beside_a_notebook_and_beside_the_command(tmp_path, command):
     (tmp_path / "store.py").touch()
     done = subprocess.run([sys.executable, *command], cwd=tmp_path, capture_output=True, text=True, check=False)

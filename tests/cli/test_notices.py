@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dapo_cli import console, notices
+from dapo_cli.terminal import console, notices
 
 
 @pytest.fixture

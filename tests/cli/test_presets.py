@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from dapo_cli import setting_files
+from dapo_cli.configuration import setting_files
 
 
 def test_all_are_listed_with_their_first_line(dapo: Callable[..., Any]) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from dapo_cli.configuration.project_file import database_location, find_project_file, read_toml
 from dapo_cli.errors import BadInput
-from dapo_cli.project_file import database_location, find_project_file, read_toml
 
 
 @pytest.fixture

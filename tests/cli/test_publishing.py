@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from store.recorder import Recorder
+from store.records.recorder import Recorder
 from store.session import Database
 
 HOST, USER, AUTHOR, MAIL = "zebra-box", "adalove", "Ada Lovelace-Byron", "ada.l@people.example"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from store import runs
-from store.recorder import Recorder
+from store.records import runs
+from store.records.recorder import Recorder
 
 TINY = "--env Pendulum-v1 --seeds 2 --steps 300 --set hidden_sizes=[16,16] --set learning_starts=100".split()
 

@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from dapo_cli.selftest import child
+from dapo_cli.selftest import killed_run
 from dapo_cli.selftest.contents import contents
-from dapo_cli.selftest.resuming import prove_resume
-from store import runs
+from dapo_cli.selftest.resume_test import prove_resume
+from store.records import runs
 from store.session import Database
 
 TINY = ("--set=hidden_sizes=[16,16]", "--set=batch_size=8", "--compile=off")
@@ -23,7 +23,7 @@ def tiny(monkeypatch):
         def proving(*args, options, **others):
             return prove_resume(*args, options=(*options, *TINY), **others, **keywords)
 
-        monkeypatch.setattr("dapo_cli.selftest.resuming.prove_resume", proving)
+        monkeypatch.setattr("dapo_cli.selftest.resume_test.prove_resume", proving)
 
     return install
 
@@ -63,9 +63,9 @@ def test_hashes_tell_one_flipped_bit(dapo, trained_run, monkeypatch, name):
     found = []
     for damage in (None, name):
         with monkeypatch.context() as patch:
-            patch.setattr(child.Loop, "restore", child.Loop.restore)  # so that it is put back
+            patch.setattr(killed_run.Loop, "restore", killed_run.Loop.restore)  # so that it is put back
             if damage:
-                child.flip_after_resume(damage)
+                killed_run.flip_after_resume(damage)
             assert dapo(*command.split()).code == 0
         with Database.read("runs.db") as db:
             found.append(contents(db, runs.listing(db)[0]["id"]))

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from dapo_cli import console, streams
+from dapo_cli.terminal import console, streams
 
 
 @pytest.fixture(autouse=True)

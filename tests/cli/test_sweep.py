@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from store import runs, sweeps
-from store.recorder import Recorder
+from store.queue import sweeps
+from store.records import runs
+from store.records.recorder import Recorder
 from store.session import Database
 
 TINY = "--env Pendulum-v1 --steps 300 --set hidden_sizes=[16,16] --set learning_starts=100 --set batch_size=16".split()

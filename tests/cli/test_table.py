@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from store import exports
+from store.records import exports
 
 
 def test_markdown_is_the_default(dapo, family):

@@ -6,22 +6,22 @@ import json
 
 import pytest
 
-from store import runs
+from store.records import runs
 from store.session import Database
 
 
 @pytest.fixture(scope="module")
 def report():
     """Two mirror maps on MDPs of two sizes: as much of it as is quick."""
-    from dapo_cli.theory import checking, trajectories
+    from dapo_cli.theory import theorem_tests, trajectories
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checking, "MAPS", {"kl": 1.0, "tsallis-1.5": 1.5})
-        kept = [s._replace(maps=tuple(m for m in s.maps if m in checking.MAPS)) for s in checking.STATEMENTS]
-        patch.setattr(checking, "STATEMENTS", kept)
-        patch.setattr(checking, "SIZES", checking.SIZES[:2])
+        patch.setattr(theorem_tests, "MAPS", {"kl": 1.0, "tsallis-1.5": 1.5})
+        kept = [s._replace(maps=tuple(m for m in s.maps if m in theorem_tests.MAPS)) for s in theorem_tests.STATEMENTS]
+        patch.setattr(theorem_tests, "STATEMENTS", kept)
+        patch.setattr(theorem_tests, "SIZES", theorem_tests.SIZES[:2])
         patch.setattr(trajectories, "ITERATIONS", 51)
-        return checking.report(12, 1)
+        return theorem_tests.report(12, 1)
 
 
 def assert_whole(report, instances):
@@ -77,22 +77,22 @@ def test_for_every_mirror_map_on_a_hundred_mdps(dapo):
 def test_a_bound_that_is_too_small_is_violated(monkeypatch, function, statement):
     """The check itself is checked: a tenth (for ε: nothing) of a bound does not hold, and that is noticed."""
     from algorithms.tabular import bounds
-    from dapo_cli.theory import checking, trajectories
+    from dapo_cli.theory import theorem_tests, trajectories
 
     right = getattr(bounds, function)
     share = 0.0 if function in ("harm", "floor") else 0.1
     monkeypatch.setattr(bounds, function, lambda *args, **kwargs: share * right(*args, **kwargs))
-    monkeypatch.setattr(checking, "MAPS", {"kl": 1.0})
-    monkeypatch.setattr(checking, "STATEMENTS", [s._replace(maps=("kl",)) for s in checking.STATEMENTS])
+    monkeypatch.setattr(theorem_tests, "MAPS", {"kl": 1.0})
+    monkeypatch.setattr(theorem_tests, "STATEMENTS", [s._replace(maps=("kl",)) for s in theorem_tests.STATEMENTS])
     monkeypatch.setattr(trajectories, "ITERATIONS", 20)
-    found = {record["name"]: record["violations"] for record in checking.run(3, 0)}
+    found = {record["name"]: record["violations"] for record in theorem_tests.run(3, 0)}
     assert found[statement] > 0
 
 
 def test_the_command_prints_a_table_and_its_sources(dapo, monkeypatch, report):
-    from dapo_cli.theory import checking
+    from dapo_cli.theory import theorem_tests
 
-    monkeypatch.setattr(checking, "report", lambda *_: report)
+    monkeypatch.setattr(theorem_tests, "report", lambda *_: report)
     outcome = dapo("theory")
     assert outcome.code == 0
     assert "T7  ‖V*−V^k‖" in outcome.out
@@ -106,7 +106,7 @@ def test_the_command_prints_a_table_and_its_sources(dapo, monkeypatch, report):
 
     broken = json.loads(json.dumps(report))
     broken["statements"][2]["violations"] = 3
-    monkeypatch.setattr(checking, "report", lambda *_: broken)
+    monkeypatch.setattr(theorem_tests, "report", lambda *_: broken)
     assert dapo("theory").code == 1
     broken["statements"][2] |= {"violations": 0, "control": {**broken["statements"][2]["control"], "caught": False}}
     outcome = dapo("theory")
@@ -115,9 +115,9 @@ def test_the_command_prints_a_table_and_its_sources(dapo, monkeypatch, report):
 
 
 def test_results_are_recorded_only_when_asked_for(dapo, monkeypatch, report, tmp_path):
-    from dapo_cli.theory import checking
+    from dapo_cli.theory import theorem_tests
 
-    monkeypatch.setattr(checking, "report", lambda *_: report)
+    monkeypatch.setattr(theorem_tests, "report", lambda *_: report)
     dapo("theory")
     assert not list(tmp_path.iterdir())
     assert dapo("theory", "--db", "theory.db").code == 0

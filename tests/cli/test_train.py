@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import algorithms
-from store import runs
+from store.records import runs
 from store.session import Database
 
 TINY = ["hidden_sizes=[16]", "batch_size=8", "learning_starts=100", "buffer_size=1000"]
@@ -119,9 +119,9 @@ def test_a_file_that_is_no_database_is_left_alone(refused: Callable[..., str], t
 def test_a_locked_database_is_one_line(
     refused: Callable[..., str], results: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from store import _sqlite
+    from store.connection import sqlite
 
-    monkeypatch.setattr(_sqlite, "BUSY_TIMEOUT", 0.2)
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT", 0.2)
     assert results.path is not None
     with sqlite3.connect(results.path, isolation_level=None) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -185,7 +185,7 @@ def test_mujoco_is_quiet(tmp_path: Path, env: str) -> None:
 
 
 def test_a_return_that_is_not_finite_is_shown() -> None:
-    from dapo_cli.display import mean_text
+    from dapo_cli.terminal.formatting import mean_text
 
     assert mean_text([float("nan"), 1.0]) == "nan"
     assert mean_text([1.0, 3.0]) == "2.00 ± 1.41"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from store import exports, runs
+from store.records import exports, runs
 
 
 def export(dapo, *arguments: str, file: str = "t.md") -> str:

@@ -22,12 +22,13 @@ import torch
 from sqlalchemy import Connection, event
 from sqlalchemy.engine import Engine
 
-from dapo_cli import config, console
+from dapo_cli.configuration import run_configuration
 from dapo_cli.errors import DapoError
+from dapo_cli.terminal import console
 from dapo_cli.training import checkpoint, loop, session
-from store import runs
 from store.errors import StoreError
-from store.recorder import Recorder
+from store.records import runs
+from store.records.recorder import Recorder
 from store.session import Database
 
 STEPS = 500
@@ -71,7 +72,7 @@ def train(location: str, **options: Any) -> None:
     try:
         found = _run(location)
         if found is None:
-            session.start(config.resolve(OPTIONS | options, TINY, directory=Path(location).parent), location)
+            session.start(run_configuration.resolve(OPTIONS | options, TINY, directory=Path(location).parent), location)
         elif found["status"] != "completed":
             session.resume(location, found["id"])
     except (DapoError, StoreError) as error:
@@ -228,7 +229,8 @@ def little_memory(location: str, after: int) -> None:
 
 def in_reverse(location: str) -> None:
     """The clock goes back by an hour with every look at it."""
-    from store import _values, recorder
+    from store.records import recorder
+    from store.schema import encoding
 
     clock = [0]
 
@@ -236,7 +238,7 @@ def in_reverse(location: str) -> None:
         clock[0] += 1
         return f"2026-01-{28 - clock[0] // 24 % 28:02d}T{23 - clock[0] % 24:02d}:00:00.000000Z"
 
-    for module in (_values, recorder, runs):
+    for module in (encoding, recorder, runs):
         module.now = now  # type: ignore[attr-defined]
     train(location)
 

@@ -18,7 +18,7 @@ import pytest
 from witness import Witness, result, run_to_its_end
 
 from dapo_cli.app import main
-from store import runs
+from store.records import runs
 from store.session import Database
 
 

@@ -6,8 +6,8 @@ import pytest
 import working
 from sqlalchemy import func, select
 
-from store import runs
-from store.models import Episode
+from store.records import runs
+from store.schema.models import Episode
 from store.session import Database
 
 

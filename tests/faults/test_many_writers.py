@@ -9,8 +9,8 @@ import harm
 import pytest
 from sqlalchemy import func, select
 
-from store import schema
-from store.models import Episode, Run
+from store.schema import revisions
+from store.schema.models import Episode, Run
 from store.session import Database
 
 WRITERS = 32
@@ -55,5 +55,5 @@ def test_no_error_no_lost_row_no_waiting(forks, tmp_path, seconds, readers, olde
         query = select(Episode.run_id, func.count()).join(Run).where(Run.env == "e").group_by(Episode.run_id)
         assert {row[0]: row[1] for row in session.execute(query)} == written
         assert set(session.scalars(select(Run.status).where(Run.env == "e"))) == {"completed"}
-        assert db.revision() == schema.HEAD
+        assert db.revision() == revisions.HEAD
     assert all(looks > 0 for looks, _ in seen)

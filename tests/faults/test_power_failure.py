@@ -12,8 +12,8 @@ from disk import Disk, spread
 from tried import COMMANDS, Trials
 
 from dapo_cli.errors import DapoError
-from store import runs
 from store.errors import StoreError
+from store.records import runs
 from store.session import Database
 
 MOMENTS = 9 * int(os.environ.get("FAULT_POSITIONS", "1"))  # of each command; `make torture`: after every operation

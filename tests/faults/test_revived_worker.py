@@ -14,13 +14,14 @@ import pytest
 import working
 from harm import OPTIONS, TINY
 
-from dapo_cli import config
 from dapo_cli.app import main
+from dapo_cli.configuration import run_configuration
 from dapo_cli.selftest.contents import contents
-from store import queue, runs, sweeps, workers
-from store._insertion import NewRun
-from store.locks import RunLock
-from store.models import Run, Worker
+from store.connection.locks import RunLock
+from store.queue import run_queue, sweeps, workers
+from store.records import runs
+from store.records.insertion import NewRun
+from store.schema.models import Run, Worker
 from store.session import Database
 
 pytestmark = pytest.mark.slow
@@ -30,7 +31,7 @@ pytestmark = pytest.mark.slow
 def waiting(tmp_path: Path) -> str:
     """A database in which one run waits: where it is."""
     location = str(tmp_path / "runs.db")
-    wanted = config.resolve({**OPTIONS, "steps": 1500}, TINY, directory=tmp_path)
+    wanted = run_configuration.resolve({**OPTIONS, "steps": 1500}, TINY, directory=tmp_path)
     settings = wanted.settings
     columns = {"algo": settings.algo, "env": settings.env, "seed": settings.seed, "steps": settings.steps}
     with Database.write(location) as db:
@@ -120,4 +121,4 @@ def test_the_run_of_a_worker_whose_database_vanishes_comes_back_to_the_same_bits
     other.join(300)
     assert worth(waiting) == worth(str(calm / "runs.db"))
     with Database.read(waiting) as db:
-        assert queue.count_waiting(db) == 0
+        assert run_queue.count_waiting(db) == 0

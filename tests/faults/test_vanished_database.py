@@ -12,7 +12,8 @@ import vanishing
 from witness import result, run_to_its_end
 
 from dapo_cli.app import main
-from store import checking, runs
+from store.integrity import checking
+from store.records import runs
 from store.session import Database
 
 AT = 333  # amid an episode and between two checkpoints

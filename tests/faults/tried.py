@@ -12,8 +12,8 @@ import disk
 import harm
 from witness import result
 
-from store import runs
-from store.checking import check
+from store.integrity.checking import check
+from store.records import runs
 from store.session import Database
 
 TRAIN = (

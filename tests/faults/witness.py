@@ -12,7 +12,7 @@ from typing import Any
 import harm
 
 from dapo_cli.selftest.contents import contents
-from store import runs
+from store.records import runs
 from store.session import Database
 
 Rows = set[tuple[Any, ...]]

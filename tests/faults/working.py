@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dapo_cli.sweeps import supervisor
-from store import _sqlite, imports
+from dapo_cli.sweeps.work import supervisor
+from store.connection import sqlite
 from store.errors import StoreError
-from store.imports import EpisodeRow
+from store.records import imports
+from store.records.imports import EpisodeRow
 from store.session import Database
 
 
@@ -46,7 +47,7 @@ def record_runs(location: str, ready: Any, start: Any, numbers: Sequence[int], r
     ready.release()
     start.wait()
     with Database.write(location) as db:
-        _sqlite.BUSY_TIMEOUT = 0.05
+        sqlite.BUSY_TIMEOUT = 0.05
         for number in numbers:
             run = {"algo": "sac", "env": "e", "seed": number, "steps": rows, "source": "elsewhere"}
             episodes = [EpisodeRow(step + 1, float(step)) for step in range(rows)]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import create_engine
 
-from store.migrations import migrate
+from store.schema.migrations import migrate
 
 TARGET = Path(__file__).with_name("schema-0001.db")
 TIME = "2026-11-20T10:00:{:02d}.000000Z"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sqlalchemy import create_engine
 
-from store.migrations import migrate
+from store.schema.migrations import migrate
 
 SOURCE = Path(__file__).with_name("schema-0001.db")
 TARGET = Path(__file__).with_name("schema-0002.db")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dapo_cli.app import main
-from store import runs
+from store.records import runs
 from store.session import Database
 
 

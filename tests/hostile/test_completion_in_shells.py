@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from store import runs
+from store.records import runs
 from store.session import Database
 
 pytestmark = pytest.mark.slow

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from inputs import EXAMPLES, NASTY, storable, tried
 
 from dapo_cli.app import main
-from store import runs
+from store.records import runs
 from store.session import Database
 
 TEXTS = ("algo", "env", "status", "reason", "exactness", "note", "source", "created_at", "heartbeat_at", "command")

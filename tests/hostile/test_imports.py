@@ -15,8 +15,8 @@ from sqlalchemy import delete
 from dapo_cli.errors import BadInput
 from dapo_cli.interchange import importing
 from dapo_cli.interchange.formats import Reading
-from store import runs
-from store.models import Run
+from store.records import runs
+from store.schema.models import Run
 from store.session import Database
 
 GIVEN = importing.Given(algo="sac", env="Hopper-v4", seed=0, again=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dapo_cli.app import main
-from store import runs
+from store.records import runs
 from store.session import Database
 
 # Where a link is planted, in a run's folder ("": the folder itself), and to what: a folder or a file of a stranger's.

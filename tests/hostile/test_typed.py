@@ -12,12 +12,12 @@ import pytest
 from hypothesis import example, given
 from inputs import NASTY, assignments, files, filters, hostile, hostile_as_typed, text
 
-from dapo_cli import config, setting_files
-from dapo_cli.analysis import listing
+from dapo_cli.analysis.selection import listing
 from dapo_cli.app import main
+from dapo_cli.configuration import run_configuration, setting_files
 from dapo_cli.errors import BadInput
-from store import runs
 from store.errors import StoreError
+from store.records import runs
 from store.session import Database
 
 OPTIONS = {"algo": "dapo-kl", "env": "Pendulum-v1"}
@@ -79,7 +79,7 @@ def test_filters_as_typed(one_run, place, tame, typed):
 @given(typed=assignments)
 @LONG_SETTINGS
 def test_set(place, typed):
-    taken(config.resolve, OPTIONS, [typed])
+    taken(run_configuration.resolve, OPTIONS, [typed])
 
 
 @hostile_as_typed
@@ -95,7 +95,7 @@ def test_set_as_typed(place, tame, typed):
 @LONG_FILES
 def test_configuration_files(place, typed):
     Path("settings.toml").write_bytes(typed.encode("utf-8", "surrogatepass"))
-    taken(config.resolve, OPTIONS, config_file=Path("settings.toml"))
+    taken(run_configuration.resolve, OPTIONS, config_file=Path("settings.toml"))
 
 
 @hostile_as_typed

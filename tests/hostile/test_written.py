@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 from inputs import EXAMPLES, NASTY, hostile, storable, tried
 from readers import READERS, csv_rows, html, json_object, report
 
-from dapo_cli.analysis.exports import make
-from dapo_cli.analysis.reading_back import tables_in
-from dapo_cli.analysis.requests import Request
-from dapo_cli.analysis.sheets import Sheet, Style
-from dapo_cli.analysis.writers import FORMATS
-from dapo_cli.console import visible
+from dapo_cli.analysis.comparison.request import Request
+from dapo_cli.analysis.export.parse import tables_in
+from dapo_cli.analysis.export.sheets import Sheet, Style
+from dapo_cli.analysis.export.table_export import make
+from dapo_cli.analysis.export.writers import FORMATS
 from dapo_cli.interchange import exporting
 from dapo_cli.report import page
-from store import runs
-from store.redaction import Redaction
+from dapo_cli.terminal.console import visible
+from store.records import runs
+from store.transfer.redaction import Redaction
 
 OTHERS = ("\\end{tabular}\\input{x}", "--> <b>", "| a |\n|---|", "=1+1", "dapo table 00000000 ends", "^^5cinput", "$x$")
 storable_nasty = [text.encode("utf-8", "replace").decode() for text in NASTY + OTHERS]

@@ -13,10 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from dapo_cli.analysis import listing
+from dapo_cli.analysis.selection import listing
 from dapo_cli.app import main
-from store import checking, frames, runs, wrong_values
+from store import frames
 from store.errors import WrongValue
+from store.integrity import checking, wrong_values
+from store.records import runs
 from store.session import Database
 
 COMMANDS = (

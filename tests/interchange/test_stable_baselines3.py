@@ -207,7 +207,7 @@ def test_a_zip_bomb_takes_no_memory(tmp_path):
 
 
 def test_a_zip_bomb_is_not_unpacked(tmp_path, monkeypatch):
-    monkeypatch.setattr("dapo_cli.interchange.reading.LARGEST_ARRAYS", 1000)
+    monkeypatch.setattr("dapo_cli.interchange.log_files.LARGEST_ARRAYS", 1000)
     with zipfile.ZipFile(tmp_path / "evaluations.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("results.npy", bytes(1001))
     monkeypatch.setattr(zipfile.ZipFile, "open", lambda *_: pytest.fail("unpacked"))

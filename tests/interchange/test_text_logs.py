@@ -120,7 +120,7 @@ def test_a_csv_file_that_is_none_is_refused(write, text, message):
 
 
 def test_a_file_beyond_all_logs_is_not_read(write, monkeypatch):
-    monkeypatch.setattr("dapo_cli.interchange.reading.LARGEST_TEXT", 10)
+    monkeypatch.setattr("dapo_cli.interchange.log_files.LARGEST_TEXT", 10)
     with pytest.raises(BadInput, match="split it"):
         only(write("log.csv", "step,return,kind\n"))
 

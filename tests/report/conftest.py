@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from dapo_cli.analysis.requests import Request
+from dapo_cli.analysis.comparison.request import Request
 
 
 @pytest.fixture

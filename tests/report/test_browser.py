@@ -11,7 +11,7 @@ import subprocess
 import pytest
 from reading import Page
 
-from dapo_cli.analysis.requests import Request
+from dapo_cli.analysis.comparison.request import Request
 from dapo_cli.report import page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")

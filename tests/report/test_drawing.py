@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dapo_cli.analysis.curves import Curve, Curves
-from dapo_cli.analysis.series import Series
+from dapo_cli.analysis.curves.learning_curves import Curve, Curves
+from dapo_cli.analysis.curves.series import Series
 from dapo_cli.report import drawing
 
 

@@ -11,19 +11,19 @@ from dataclasses import replace
 import pytest
 from reading import Page
 
-from dapo_cli import console
-from dapo_cli.analysis import tables
-from dapo_cli.analysis.requests import Request
+from dapo_cli.analysis.comparison import build
+from dapo_cli.analysis.comparison.request import Request
 from dapo_cli.errors import BadInput
 from dapo_cli.report import page
-from store import runs
+from dapo_cli.terminal import console
+from store.records import runs
 
 HOSTILE = "</script><script>alert(1)</script>\u202e<img src=x onerror=alert(2)>&\"'"
 
 
 def test_the_numbers_are_those_of_the_table(comparison, request_of_all):
     read = Page(page.render(comparison, request_of_all))
-    table = tables.build(comparison, request_of_all)
+    table = build.build(comparison, request_of_all)
     assert read.json("numbers") == json.loads(console.json_text(table.records()))
     shown = [row for row in read.rows["results"] if len(row) > 1]
     assert shown[0] == ["algo", "n", "mean", "95 % interval", "p", "notes"]

@@ -6,15 +6,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from store import merge, queue, runs, selections, sweeps
-from store._insertion import NewRun
-from store._values import now
+from store.connection.locks import RunLock
 from store.errors import RunBusy, RunNotFound, SelectionNotFound, StoreError, SweepNotFound
-from store.locks import RunLock
-from store.marks import mark
-from store.models import Worker
-from store.recorder import Recorder
+from store.queue import run_queue, sweeps
+from store.records import runs, selections
+from store.records.insertion import NewRun
+from store.records.marks import mark
+from store.records.recorder import Recorder
+from store.schema.encoding import now
+from store.schema.models import Worker
 from store.session import Database
+from store.transfer import merge
 
 Key = tuple[str, int]
 UNKNOWN = "0" * 16
@@ -91,14 +93,14 @@ class Real:
             if session.get(Worker, worker) is None:
                 facts = {"host": "h", "pid": 1, "jobs": 1, "started_at": now(), "heartbeat_at": now()}
                 session.add(Worker(id=worker, **facts))
-        run_id = queue.claim(self.db, worker, name)
+        run_id = run_queue.claim(self.db, worker, name)
         return self.keys([run_id] if run_id else [])
 
     def release(self, key: Key, worker: str) -> str | None:
-        return queue.release(self.db, *self.named([key]), worker, "stopped")
+        return run_queue.release(self.db, *self.named([key]), worker, "stopped")
 
     def crashed(self, key: Key, worker: str, final: bool) -> str | None:
-        return queue.crashed(self.db, *self.named([key]), worker, "oops", since=0, final=final)
+        return run_queue.crashed(self.db, *self.named([key]), worker, "oops", since=0, final=final)
 
     def merge(self, other: Real) -> list[set[Key]]:
         done = merge.merge(self.db, other.db.location)
@@ -115,7 +117,7 @@ class Real:
             kept = run["status"], run["step"], episodes.get(run["id"], 0), set(run["tags"]), run["note"]
             found[run["env"], run["seed"]] = kept
         names = {name["name"]: name["runs"] for name in selections.names(self.db)}
-        return {"runs": found, "selections": names, "waiting": queue.count_waiting(self.db)}
+        return {"runs": found, "selections": names, "waiting": run_queue.count_waiting(self.db)}
 
     def close(self) -> None:
         for key in list(self.going):
@@ -230,7 +232,7 @@ class Model:
         if run is None or run.worker != worker:
             return None
         run.attempts += 1
-        if run.attempts < queue.ATTEMPTS and not final:
+        if run.attempts < run_queue.ATTEMPTS and not final:
             return self.release(key, worker)
         run.status, run.worker = "failed", None
         return "failed"

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from postgres_server import Server, serve
 
-from store import runs
+from store.records import runs
 from store.session import Database
 
 ROOT = Path(__file__).parents[2]
@@ -85,4 +85,4 @@ def run_python() -> Callable[..., str]:
 @pytest.fixture
 def still(monkeypatch):
     """The recorder's thread stays asleep, so that only `flush` and `close` write."""
-    monkeypatch.setattr("store.recorder.INTERVAL", 1e6)
+    monkeypatch.setattr("store.records.recorder.INTERVAL", 1e6)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from store import runs
-from store.accounting import Inherited, inherited
+from store.records import runs
+from store.records.accounting import Inherited, inherited
 
 CHECKPOINT = {"step": 600, "path": "checkpoint", "size": 1, "sha256": "0" * 64}
 

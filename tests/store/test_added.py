@@ -9,16 +9,18 @@ from typing import Any
 import pytest
 
 import algorithms
-from algorithms._types import Spaces
-from dapo_cli import config
-from dapo_cli.analysis import tables
-from dapo_cli.analysis.filters import condition
-from dapo_cli.analysis.grouping import differing
-from dapo_cli.analysis.requests import Request
-from dapo_cli.analysis.selection import Choice, select
+from algorithms.core.types import Spaces
+from dapo_cli.analysis.comparison import build
+from dapo_cli.analysis.comparison.request import Request
+from dapo_cli.analysis.selection.grouping import differing
+from dapo_cli.analysis.selection.selected import Choice, select
+from dapo_cli.configuration import run_configuration
 from dapo_cli.errors import BadInput
-from store import added, configurations, frames, runs
-from store.added import Added, As
+from dapo_cli.filters.sql import condition
+from store import frames
+from store.records import configurations, runs
+from store.schema import added
+from store.schema.added import Added, As
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "settings-0.1.jsonl"
 OLD = [json.loads(line) for line in GOLDEN.read_text().splitlines()]
@@ -36,18 +38,24 @@ def old_run(algo: str, kind: str = "continuous") -> dict[str, Any]:
 
 
 def now(algo: str, *assignments: str) -> dict[str, Any]:
-    made = config.resolve({"algo": algo, "env": "E-v0"}, assignments, directory=Path("/")).resolved(Spaces(4, 2))
+    made = run_configuration.resolve({"algo": algo, "env": "E-v0"}, assignments, directory=Path("/")).resolved(
+        Spaces(4, 2)
+    )
     return {row["name"]: row["value"] for row in made.rows()}
 
 
 @pytest.mark.parametrize("old", OLD, ids=lambda old: f"{old['algo']} {old['kind']}")
 def test_a_run_of_release_0_1_has_every_setting_and_its_hash(old: dict[str, Any]) -> None:
-    restored = config.restore(*run_of(old))
-    today = {*config.Settings.model_fields, *algorithms.load(old["algo"]).Config.model_fields} - {"algo", "env", "seed"}
+    restored = run_configuration.restore(*run_of(old))
+    today = {*run_configuration.Settings.model_fields, *algorithms.load(old["algo"]).Config.model_fields} - {
+        "algo",
+        "env",
+        "seed",
+    }
     whole = added.completed(old["algo"], old["settings"])
-    assert set(whole) == today, "declare what a new setting was before it, in store/added.py"
+    assert set(whole) == today, "declare what a new setting was before it, in store/schema/added.py"
     assert {row["name"]: row["value"] for row in restored.rows()} == whole
-    assert config.identity(restored) == old["configuration"]
+    assert run_configuration.identity(restored) == old["configuration"]
     assert configurations.configuration(old["algo"], "E-v0", 0, old["settings"]) == old["configuration"]
 
 
@@ -56,7 +64,7 @@ def test_an_old_run_and_a_new_one_that_compute_the_same_are_seeds_of_one_configu
     record_run(algo, seed=0, settings=old_run(algo))
     record_run(algo, seed=1, settings=now(algo))
     assert differing(select(results, Choice()).runs) == set()
-    (cell,) = tables.build(results, Request()).cells.values()
+    (cell,) = build.build(results, Request()).cells.values()
     assert cell.estimate.n == 2
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from store import checking, runs
+from store.integrity import checking
+from store.records import runs
 from store.session import Database
 
 

@@ -11,8 +11,10 @@ import pytest
 from backends import on_sqlite
 from sqlalchemy import text
 
-from store import _sqlite, runs, schema
+from store.connection import sqlite
 from store.errors import CannotWrite, DatabaseLocked, NewerSchema, NotADatabase, OlderSchema, StoreError
+from store.records import runs
+from store.schema import revisions
 from store.session import Database
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "schema-0001.db"
@@ -36,7 +38,7 @@ def sqlite_file(path: Path, *statements: str) -> None:
 
 def test_writing_creates_a_database_that_reading_finds(location):
     with Database.write(location) as database:
-        assert database.revision() == schema.HEAD
+        assert database.revision() == revisions.HEAD
     with Database.read(location) as database:
         assert runs.listing(database) == []
         assert database.location == location
@@ -217,7 +219,7 @@ def test_a_folder_that_can_not_be_written_to():
 
 def test_a_lock_held_for_too_long(database, make_run, monkeypatch):
     run_id = make_run()
-    monkeypatch.setattr(_sqlite, "BUSY_TIMEOUT", 0.05)
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT", 0.05)
     with (
         Database.write(database.location) as other,
         database.transaction() as session,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from store.models import ORIGINS, STATUSES, Base
+from store.schema.models import ORIGINS, STATUSES, Base
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "database.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^### (\w+)\n(.*?)(?=^##)", DOCUMENT + "\n##", flags=re.MULTILINE | re.DOTALL))

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from backends import on_sqlite
 
-from store import _sqlite, runs
+from store.connection import sqlite
 from store.errors import CannotWrite, StoreError
+from store.records import runs
 from store.session import Database
 
 
@@ -20,21 +21,21 @@ def connect_to_full_disk(path: Path, **how: bool) -> sqlite3.Connection:
     return connection
 
 
-connect_writing = _sqlite.connect_writing
+connect_writing = sqlite.connect_writing
 
 
 @on_sqlite
 def test_a_disk_that_fills_up_while_writing(database, make_run, monkeypatch):
     make_run()
     database.close()
-    monkeypatch.setattr(_sqlite, "connect_writing", connect_to_full_disk)
+    monkeypatch.setattr(sqlite, "connect_writing", connect_to_full_disk)
     with pytest.raises(CannotWrite, match="the disk is full: free some space"):
         make_run(note="x" * 1_000_000)
     assert runs.count(database) == 1
 
 
 def test_a_disk_that_is_full_from_the_start_leaves_nothing_behind(tmp_path, monkeypatch):
-    monkeypatch.setattr(_sqlite, "connect_writing", connect_to_full_disk)
+    monkeypatch.setattr(sqlite, "connect_writing", connect_to_full_disk)
     with pytest.raises(CannotWrite, match="disk is full"):
         Database.write(str(tmp_path / "runs.db"))
     assert list(tmp_path.iterdir()) == []
@@ -75,16 +76,16 @@ MOUNTS = """\
 )
 def test_wal_is_for_local_disks(monkeypatch, path, expected):
     monkeypatch.setattr(Path, "read_text", lambda *_, **__: MOUNTS)
-    assert _sqlite.wants_wal(Path(path)) is expected
+    assert sqlite.wants_wal(Path(path)) is expected
 
 
 def test_a_database_on_a_network_disk_works_without_wal(tmp_path, monkeypatch):
     location = str(tmp_path / "runs.db")
     Database.write(location).close()
-    monkeypatch.setattr(_sqlite, "wants_wal", lambda _: False)
+    monkeypatch.setattr(sqlite, "wants_wal", lambda _: False)
     with Database.write(location) as database:
         run_id = runs.create(database, run={"algo": "sac", "env": "e", "seed": 0, "steps": 1})
-        assert not _sqlite.wal_of(database.path).exists()
+        assert not sqlite.wal_of(database.path).exists()
         with Database.read(location) as reader:
             assert runs.get(reader, run_id)["seed"] == 0
-        assert not _sqlite.uses_wal(_sqlite.header(database.path))
+        assert not sqlite.uses_wal(sqlite.header(database.path))

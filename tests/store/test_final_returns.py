@@ -6,10 +6,10 @@ import math
 
 import pytest
 
-from dapo_cli.analysis.filters import condition
-from dapo_cli.analysis.listing import select_runs
-from store import runs
-from store.recorder import Recorder
+from dapo_cli.analysis.selection.listing import select_runs
+from dapo_cli.filters.sql import condition
+from store.records import runs
+from store.records.recorder import Recorder
 
 FINALS = {
     "none": [],

@@ -7,9 +7,10 @@ import math
 import pandas as pd
 import pytest
 
-from store import frames, runs, summaries
-from store.models import Run
-from store.recorder import Recorder
+from store import frames
+from store.records import runs, summaries
+from store.records.recorder import Recorder
+from store.schema.models import Run
 
 
 @pytest.fixture

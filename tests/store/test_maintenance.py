@@ -13,11 +13,15 @@ import pytest
 from backends import on_sqlite
 from sqlalchemy import text
 
-from store import _reading, frames, maintenance, runs, schema
+from store import frames
+from store.connection import reading
+from store.connection.locks import RunLock
 from store.errors import CannotWrite, NotADatabase, StoreError
-from store.locks import RunLock
-from store.recorder import Recorder
+from store.records import runs
+from store.records.recorder import Recorder
+from store.schema import revisions
 from store.session import Database
+from store.transfer import maintenance
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "schema-0001.db"
 
@@ -40,7 +44,7 @@ def test_info_counts_everything(database, make_run):
     make_run(heartbeat_at="2026-01-01T00:00:00Z", tags=("a", "b"))
     make_run()
     info = maintenance.info(database.location)
-    assert (info["schema"], info["head"], info["location"]) == (schema.HEAD, schema.HEAD, database.location)
+    assert (info["schema"], info["head"], info["location"]) == (revisions.HEAD, revisions.HEAD, database.location)
     assert info["runs"] == {"completed": 1, "interrupted": 1, "running": 1}
     assert (info["rows"]["run"], info["rows"]["tag"], info["rows"]["episode"], info["rows"]["sweep"]) == (3, 2, 1, 0)
     assert info["bytes"] > 4096
@@ -59,8 +63,8 @@ def test_info_describes_older_and_newer_databases(tmp_path):
 
 def test_upgrade_says_what_it_did(tmp_path):
     old = str(shutil.copy(GOLDEN, tmp_path / "runs.db"))
-    assert maintenance.upgrade(old) == ("0001", schema.HEAD, tmp_path / f"runs.db.before-{schema.HEAD}")
-    assert maintenance.upgrade(old) == (schema.HEAD, schema.HEAD, None)
+    assert maintenance.upgrade(old) == ("0001", revisions.HEAD, tmp_path / f"runs.db.before-{revisions.HEAD}")
+    assert maintenance.upgrade(old) == (revisions.HEAD, revisions.HEAD, None)
 
 
 @pytest.mark.parametrize("command", [maintenance.info, maintenance.upgrade])
@@ -161,8 +165,8 @@ def test_a_backup_that_finds_no_room_names_the_copy(database, make_run, tmp_path
 def test_only_the_copy_can_be_full(database):
     full, damaged = sqlite3.OperationalError(), sqlite3.DatabaseError()
     full.sqlite_errorname, damaged.sqlite_errorname = "SQLITE_FULL", "SQLITE_CORRUPT"
-    assert _reading._of_writing(full) == errno.ENOSPC
-    assert _reading._of_writing(damaged) is None
+    assert reading._of_writing(full) == errno.ENOSPC
+    assert reading._of_writing(damaged) is None
 
 
 @on_sqlite

@@ -14,12 +14,14 @@ import pytest
 from backends import on_sqlite
 from sqlalchemy import func, select
 
-from store import frames, runs, schema
+from store import frames
+from store.connection.locks import RunLock
 from store.errors import RunBusy
-from store.locks import RunLock
-from store.migrations import migrate
-from store.models import Episode, Run
-from store.recorder import Recorder
+from store.records import runs
+from store.records.recorder import Recorder
+from store.schema import revisions
+from store.schema.migrations import migrate
+from store.schema.models import Episode, Run
 from store.session import Database
 
 ROOT = Path(__file__).parents[2]
@@ -29,9 +31,9 @@ TRAIN = """
 import socket, sys, time
 from pathlib import Path
 from store import runs
-from store.locks import RunLock
-from store.migrations import migrate
-from store.recorder import Recorder
+from store.connection.locks import RunLock
+from store.schema.migrations import migrate
+from store.records.recorder import Recorder
 from store.session import Database
 
 location, start, episodes, ending = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
@@ -64,7 +66,7 @@ COMMIT = """
 import itertools, sys, time
 from pathlib import Path
 from store import runs
-from store.recorder import Recorder
+from store.records.recorder import Recorder
 from store.session import Database
 
 slowest = 0.0
@@ -110,9 +112,9 @@ def test_eight_writers_at_once_on_a_fresh_or_old_database(location, tmp_path, ki
         assert [run["status"] for run in made] == ["completed"] * 8
         counts = frames.episodes(database, [run["id"] for run in made]).groupby("run_id")["number"]
         assert [sorted(numbers) for _, numbers in counts] == [list(range(500))] * 8
-        assert database.revision() == schema.HEAD
+        assert database.revision() == revisions.HEAD
     backups = [path.name for path in tmp_path.glob("runs.db.before*")]
-    assert backups == ([f"runs.db.before-{schema.HEAD}"] if kind == "older" and "://" not in location else [])
+    assert backups == ([f"runs.db.before-{revisions.HEAD}"] if kind == "older" and "://" not in location else [])
 
 
 def test_a_reader_during_writing_sees_whole_transactions(database, make_run):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from store import marks, runs
 from store.errors import RunNotFound
-from store.recorder import Recorder
+from store.records import marks, runs
+from store.records.recorder import Recorder
 
 
 def test_a_mark_changes_what_it_names_and_leaves_an_event(database, make_run):

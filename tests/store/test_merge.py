@@ -12,12 +12,14 @@ import pytest
 from sqlalchemy import insert, text
 from sqlalchemy.orm import Session
 
-from store import checking, maintenance, merge, runs, selections
+from store.connection.locks import RunLock
 from store.errors import StoreError
-from store.locks import RunLock
-from store.models import Base, Export, Sweep
-from store.recorder import Recorder
+from store.integrity import checking
+from store.records import runs, selections
+from store.records.recorder import Recorder
+from store.schema.models import Base, Export, Sweep
 from store.session import Database
+from store.transfer import maintenance, merge
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "schema-0001.db"
 RUN = {"algo": "sac", "env": "e", "seed": 0, "steps": 100}
@@ -189,7 +191,7 @@ def test_a_writer_waits_for_one_run_at_most(results, other, monkeypatch):
     """Between two runs of a merge the database is free, and so is the lock that keeps merges apart."""
     for _ in range(3):
         record(other, 1)
-    monkeypatch.setattr("store._sqlite.BUSY_TIMEOUT", 0.0)
+    monkeypatch.setattr("store.connection.sqlite.BUSY_TIMEOUT", 0.0)
     original, free = merge._decided, []
 
     def decided(*arguments: Any) -> str:

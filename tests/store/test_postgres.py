@@ -11,10 +11,12 @@ from postgres_server import serve
 from sqlalchemy import event, text
 from test_many_processes import finish, start_training
 
-from store import _location, _postgresql, frames, runs, selections
+from store import frames
+from store.connection import database_location, postgresql
 from store.errors import Disconnected, RunBusy, StoreError
-from store.models import Run
-from store.recorder import Recorder
+from store.records import runs, selections
+from store.records.recorder import Recorder
+from store.schema.models import Run
 from store.session import Database
 
 
@@ -40,12 +42,12 @@ def test_a_server_that_can_not_be_reached_is_one_line_without_the_password(locat
 
 def test_the_files_of_a_server_s_runs_are_where_its_url_says(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    assert _location.parse("postgresql://host/runs").files == tmp_path / "runs.files"
-    named = _location.parse("postgresql://me:hush@host/runs?files=%2Fshared%2Fmy+runs&connect_timeout=3")
+    assert database_location.parse("postgresql://host/runs").files == tmp_path / "runs.files"
+    named = database_location.parse("postgresql://me:hush@host/runs?files=%2Fshared%2Fmy+runs&connect_timeout=3")
     assert str(named.files) == "/shared/my runs"
     assert named.shown == "postgresql://me:***@host/runs?connect_timeout=3&files=%2Fshared%2Fmy+runs"
-    assert _location.parse("postgresql://host/runs?files=here").url.query["files"] == str(tmp_path / "here")
-    assert "files" not in _postgresql.engine(named.url).url.query
+    assert database_location.parse("postgresql://host/runs?files=here").url.query["files"] == str(tmp_path / "here")
+    assert "files" not in postgresql.engine(named.url).url.query
 
 
 @pytest.mark.slow
@@ -83,7 +85,7 @@ def test_a_wrong_password_is_one_line_and_a_right_one_is_shown_to_nobody():
 @on_postgresql
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
 def test_a_run_outlives_a_restart_of_the_server(database, server, make_run, monkeypatch, mode):
-    monkeypatch.setattr("store.recorder.INTERVAL", 0.05)
+    monkeypatch.setattr("store.records.recorder.INTERVAL", 0.05)
     run_id = make_run()
     recorder = Recorder(database, run_id)
     for number in range(60):
@@ -108,7 +110,7 @@ def test_a_run_outlives_a_restart_of_the_server(database, server, make_run, monk
 @pytest.mark.parametrize("committed", [True, False])
 @pytest.mark.parametrize("ending", [False, True])
 def test_a_connection_that_breaks_while_the_server_commits(database, server, make_run, monkeypatch, committed, ending):
-    monkeypatch.setattr("store.recorder.INTERVAL", 1e6)
+    monkeypatch.setattr("store.records.recorder.INTERVAL", 1e6)
     run_id = make_run()
     recorder = Recorder(database, run_id)
     recorder.episode(0, 1, 1.0, 1, 0.0, False, True)

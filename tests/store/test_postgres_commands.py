@@ -15,7 +15,8 @@ from typing import NamedTuple
 import pytest
 
 from dapo_cli.app import main
-from store import frames, runs
+from store import frames
+from store.records import runs
 from store.session import Database
 
 pytestmark = pytest.mark.slow

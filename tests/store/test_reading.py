@@ -13,9 +13,11 @@ import pytest
 from backends import on_sqlite
 from sqlalchemy import text
 
-from store import _reading, _sqlite, maintenance, runs
+from store.connection import reading, sqlite
 from store.errors import StoreError
+from store.records import runs
 from store.session import Database
+from store.transfer import maintenance
 
 ROOT = Path(__file__).parents[2]
 
@@ -112,11 +114,11 @@ def test_what_a_writer_left_in_its_log_is_not_the_reader_s_to_write_back(two_run
         another_writes(two_runs.location)
         before = hashlib.sha256(path.read_bytes()).digest()
     assert hashlib.sha256(path.read_bytes()).digest() == before
-    assert _sqlite.has_log(path)
+    assert sqlite.has_log(path)
     with Database.read(two_runs.location) as reader, reader.connect() as session:
         assert seen(session) == [(1, 10), (1, 10)]
     another_writes(two_runs.location)
-    assert not _sqlite.wal_of(path).exists()
+    assert not sqlite.wal_of(path).exists()
 
 
 @pytest.mark.parametrize("why", ["may not", "can not"])
@@ -125,9 +127,9 @@ def test_where_it_makes_no_file_a_reader_notices_that_the_file_was_rewritten(two
         raise sqlite3.OperationalError("database or disk is full")
 
     if why == "may not":
-        monkeypatch.setattr(_reading, "_may_make_files", lambda _: False)
+        monkeypatch.setattr(reading, "_may_make_files", lambda _: False)
     else:
-        monkeypatch.setattr(_reading, "_tidy", full)
+        monkeypatch.setattr(reading, "_tidy", full)
 
     def read_while_another_writes(reader):
         with reader.connect() as session:
@@ -145,14 +147,14 @@ def test_where_it_makes_no_file_a_reader_notices_that_the_file_was_rewritten(two
 @pytest.mark.parametrize("alone", [True, False])
 def test_a_copy_is_one_state(two_runs, monkeypatch, tmp_path, alone):
     """`alone`: the reader may not make files, and the file is changed just before the copy is done."""
-    monkeypatch.setattr(_reading, "_may_make_files", lambda _: not alone)
+    monkeypatch.setattr(reading, "_may_make_files", lambda _: not alone)
 
-    class Interrupted(_reading.Reader):
+    class Interrupted(reading.Reader):
         def backup(self, target: sqlite3.Connection) -> None:  # type: ignore[override]
             super().backup(target)
             another_writes(two_runs.location)
 
-    monkeypatch.setattr(_reading, "Reader", Interrupted)
+    monkeypatch.setattr(reading, "Reader", Interrupted)
     target = tmp_path / "copy" / "runs.db"
     target.parent.mkdir()
     if alone:
@@ -181,7 +183,7 @@ def test_opening_again_leaves_the_locks_of_a_writer_in_place(two_runs, make_run,
     Database.write(two_runs.location).close()
     maintenance.info(two_runs.location)
     run_python("import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('SELECT 1 FROM run')", two_runs.location)
-    assert _sqlite.has_log(Path(two_runs.location))
+    assert sqlite.has_log(Path(two_runs.location))
     make_run()
     with Database.read(two_runs.location) as reader:
         assert runs.count(reader) == 4

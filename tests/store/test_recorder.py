@@ -12,9 +12,10 @@ from backends import on_sqlite
 from made_up import record
 from sqlalchemy import text
 
-from store import frames, runs
+from store import frames
 from store.errors import CannotWrite, DatabaseLocked, RunNotFound
-from store.recorder import Recorder
+from store.records import runs
+from store.records.recorder import Recorder
 from store.session import Database
 
 HOLD = text("UPDATE run SET note = note")  # and nobody else may write to a run until the transaction ends
@@ -23,8 +24,8 @@ HOLD = text("UPDATE run SET note = note")  # and nobody else may write to a run 
 @pytest.fixture
 def impatient(database, monkeypatch):
     """The same database with connections that wait for no lock."""
-    monkeypatch.setattr("store._sqlite.BUSY_TIMEOUT", 0.02)
-    monkeypatch.setattr("store.recorder.PATIENCE", 0.0)
+    monkeypatch.setattr("store.connection.sqlite.BUSY_TIMEOUT", 0.02)
+    monkeypatch.setattr("store.records.recorder.PATIENCE", 0.0)
     with Database.write(database.location) as other:
         yield other
 
@@ -121,7 +122,7 @@ def test_a_failed_write_loses_no_row(database, impatient, make_run):
 
 
 def test_an_error_of_the_thread_is_raised_by_the_next_call(database, make_run, monkeypatch):
-    monkeypatch.setattr("store.recorder.INTERVAL", 0.01)
+    monkeypatch.setattr("store.records.recorder.INTERVAL", 0.01)
     run_id = make_run()
     recorder = Recorder(database, run_id)
     record(recorder, 0)
@@ -150,7 +151,7 @@ def test_an_error_of_the_thread_is_raised_by_the_next_call(database, make_run, m
 
 
 def test_a_locked_database_is_tried_again_until_somebody_insists(database, impatient, make_run, monkeypatch):
-    monkeypatch.setattr("store.recorder.INTERVAL", 0.01)
+    monkeypatch.setattr("store.records.recorder.INTERVAL", 0.01)
     run_id = make_run()
     recorder = Recorder(impatient, run_id)
     with database.transaction() as session:

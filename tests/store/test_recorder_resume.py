@@ -8,8 +8,9 @@ import pytest
 from made_up import record, rows
 from sqlalchemy import text
 
-from store import frames, runs
-from store.recorder import Recorder
+from store import frames
+from store.records import runs
+from store.records.recorder import Recorder
 
 
 @pytest.mark.usefixtures("still")

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from store import runs, subset
-from store.redaction import Redaction, hosts
+from store.records import runs
 from store.session import Database
+from store.transfer import subset
+from store.transfer.redaction import Redaction, hosts
 
 NAMES = {"ada": "user", "box9": "host", "Ada Lovelace": "author", "jo": "user", "root": "user", "vm": "host"}
 

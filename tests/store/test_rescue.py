@@ -11,16 +11,20 @@ import pytest
 from backends import on_sqlite
 from made_up import record
 
-from store import _failures, _sqlite, anchor, checking, frames, merge, runs
+from store import frames
+from store.connection import anchor, failures, sqlite
 from store.errors import CannotWrite, StoreError, Vanished
-from store.recorder import Recorder
+from store.integrity import checking
+from store.records import runs
+from store.records.recorder import Recorder
 from store.session import Database
+from store.transfer import merge
 
 pytestmark = [on_sqlite, pytest.mark.usefixtures("still")]
 
 
 def remove(database: Database) -> None:
-    for name in _sqlite.names(database.path):
+    for name in sqlite.names(database.path):
         name.unlink()
 
 
@@ -76,7 +80,7 @@ def test_files_that_cannot_be_brought_along_do_not_keep_the_run_from_stopping(da
     def fail(*_: object) -> None:
         raise PermissionError
 
-    monkeypatch.setattr("store.rescue.place", fail)
+    monkeypatch.setattr("store.records.rescue.place", fail)
     recorder = Recorder(database, run_id)
     remove(database)
     recorder.close("interrupted")
@@ -87,7 +91,7 @@ def test_files_that_cannot_be_brought_along_do_not_keep_the_run_from_stopping(da
 
 @pytest.mark.parametrize(("number", "name"), [(0, "runs.db"), (1, "runs.db-wal"), (2, "runs.db-shm")])
 def test_each_of_the_three_files_is_watched(database, number, name):
-    path = _sqlite.names(database.path)[number]
+    path = sqlite.names(database.path)[number]
     database.look()
     path.rename(path.with_name("elsewhere"))
     with pytest.raises(Vanished, match=f"{name} was removed or renamed while it was in use"):
@@ -140,7 +144,7 @@ def test_a_disk_that_does_not_answer_is_no_loss(database, monkeypatch):
 
 def test_of_a_file_no_error_speaks_of_a_server(database):
     connection = sqlite3.connect(":memory:")
-    with pytest.raises(StoreError) as caught, _failures.translated("x.db"):
+    with pytest.raises(StoreError) as caught, failures.translated("x.db"):
         connection.execute("SELECT 1 FROM run")
     connection.close()
     assert str(caught.value) == "results database x.db: no such table: run: see what is wrong with it by: dapo db check"

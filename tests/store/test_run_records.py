@@ -12,13 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import insert, select, text
 
-from store import runs
-from store._values import decode_setting, encode_setting, join_number, now, split_number
+from store.connection.locks import RunLock
 from store.errors import AmbiguousRun, RunBusy, RunNotFound
-from store.liveness import dead_runs, status_expression
-from store.locks import RunLock
-from store.models import Base, Run, Sweep, SweepRun
-from store.recorder import Recorder
+from store.records import runs
+from store.records.liveness import dead_runs, status_expression
+from store.records.recorder import Recorder
+from store.schema.encoding import (
+    decode_setting,
+    encode_setting,
+    join_number,
+    now,
+    split_number,
+)
+from store.schema.models import Base, Run, Sweep, SweepRun
 
 LONG_AGO = (datetime.now(UTC) - timedelta(seconds=90)).isoformat().replace("+00:00", "Z")
 

@@ -10,14 +10,16 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, inspect, text
 
-from store import frames, migrations, runs, schema
+from store import frames
 from store.errors import StoreError
-from store.migrations import migrate, scripts
-from store.models import Base
+from store.records import runs
+from store.schema import migrations, revisions
+from store.schema.migrations import migrate, scripts
+from store.schema.models import Base
 from store.session import Database
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-OLD = schema.REVISIONS[:-1]
+OLD = revisions.REVISIONS[:-1]
 ADDED: dict[str, dict[str, dict[str, Any]]] = {  # revision -> table -> column -> value in the rows of before
     "0002": {"run": {"source": None, "sweep_id": None}},
     "0003": {"run": {"parent": None}},
@@ -73,13 +75,13 @@ def described(engine: Any) -> dict[str, Any]:
 def test_the_migrations_lead_to_the_models():
     migrated, created = create_engine("sqlite://"), create_engine("sqlite://")
     with migrated.begin() as connection:
-        migrate(connection, schema.HEAD)
+        migrate(connection, revisions.HEAD)
     Base.metadata.create_all(created)
     by_migration = described(migrated)
     version = by_migration.pop("alembic_version")
     assert by_migration == described(created)
     with created.begin() as connection:
-        connection.execute(text(schema._VERSION_TABLE))
+        connection.execute(text(revisions._VERSION_TABLE))
     assert described(created)["alembic_version"] == version
     migrated.dispose()
     created.dispose()
@@ -87,7 +89,7 @@ def test_the_migrations_lead_to_the_models():
 
 def test_the_revisions_are_those_of_the_folder():
     history = [script.revision for script in scripts().walk_revisions()]
-    assert tuple(reversed(history)) == schema.REVISIONS
+    assert tuple(reversed(history)) == revisions.REVISIONS
 
 
 def test_every_older_revision_has_its_golden_database():
@@ -98,9 +100,9 @@ def test_an_old_database_is_upgraded_without_losing_a_row(old):
     before = rows_of(old)
     ((revision,),) = (row.values() for row in before["alembic_version"])
     with Database.write(str(old)) as database:
-        assert database.upgraded == (revision, schema.HEAD, old.with_name(f"runs.db.before-{schema.HEAD}"))
+        assert database.upgraded == (revision, revisions.HEAD, old.with_name(f"runs.db.before-{revisions.HEAD}"))
     after = rows_of(old)
-    assert after.pop("alembic_version") == [{"version_num": schema.HEAD}]
+    assert after.pop("alembic_version") == [{"version_num": revisions.HEAD}]
     del before["alembic_version"]
     links = [(row["sweep_id"], row["run_id"], row["position"]) for row in after.pop("sweep_run")]
     belonging = sorted(row["id"] for row in before["run"] if row.get("sweep_id") == "5")
@@ -119,7 +121,7 @@ def test_an_upgrade_keeps_a_copy_of_what_was(old, golden):
     for number in ("", "-2"):
         with Database.write(str(old)) as database:
             _, new_revision, backup = database.upgraded
-        assert (new_revision, backup.name) == (schema.HEAD, f"runs.db.before-{schema.HEAD}{number}")
+        assert (new_revision, backup.name) == (revisions.HEAD, f"runs.db.before-{revisions.HEAD}{number}")
         assert rows_of(backup) == rows_of(golden)
         shutil.copy(golden, old)
 

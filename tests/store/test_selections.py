@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from store import runs, selections
 from store.errors import RunNotFound, SelectionNotFound, StoreError
+from store.records import runs, selections
 
 
 def test_a_selection_comes_back_sorted_and_its_runs_may_die(database, make_run):

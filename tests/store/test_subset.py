@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from store import runs, selections, subset
 from store.errors import CannotWrite
-from store.models import Base
+from store.records import runs, selections
+from store.schema.models import Base
 from store.session import Database
+from store.transfer import subset
 
 OF_RUNS = ("tag", "hyperparameter", "episode", "evaluation", "metric", "event")
 

@@ -10,14 +10,15 @@ import pytest
 from backends import on_postgresql
 from sqlalchemy import func, select
 
-from store import exports, imports, queue, runs, selections, sweeps
-from store._insertion import NewRun
-from store.marks import mark
-from store.merge import merge
-from store.models import Base, Episode, Event
-from store.recorder import Recorder
+from store.queue import run_queue, sweeps
+from store.queue.workers import Registered
+from store.records import exports, imports, runs, selections
+from store.records.insertion import NewRun
+from store.records.marks import mark
+from store.records.recorder import Recorder
+from store.schema.models import Base, Episode, Event
 from store.session import Database
-from store.workers import Registered
+from store.transfer.merge import merge
 
 
 class Killed(BaseException):
@@ -113,19 +114,19 @@ def runs_of(database: Database) -> list[str]:
 def test_a_claim_that_the_worker_did_not_hear_of_is_given_to_it_again(database, worker):
     first, second = sweeps.enqueue(database, "s", {}, wanted(2)).added
     with killed_after_commit(database):
-        queue.claim(database, worker, having=[])
-    assert queue.claim(database, worker, having=[]) == first
-    assert queue.claim(database, worker, having=[first]) == second
-    assert queue.claim(database, worker, having=[first, second]) is None
+        run_queue.claim(database, worker, having=[])
+    assert run_queue.claim(database, worker, having=[]) == first
+    assert run_queue.claim(database, worker, having=[first]) == second
+    assert run_queue.claim(database, worker, having=[first, second]) is None
 
 
 def test_an_attempt_that_crashed_counts_once(database, worker):
     (run_id,) = sweeps.enqueue(database, "s", {}, wanted(1)).added
     for end in (
-        lambda: queue.crashed(database, run_id, worker, "oops", since=0),
-        lambda: queue.release(database, run_id, worker, "stopped"),
+        lambda: run_queue.crashed(database, run_id, worker, "oops", since=0),
+        lambda: run_queue.release(database, run_id, worker, "stopped"),
     ):
-        queue.claim(database, worker)
+        run_queue.claim(database, worker)
         with killed_after_commit(database):
             end()
         before = everything(database)

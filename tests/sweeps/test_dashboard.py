@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from dapo_cli import console
 from dapo_cli.app import main
-from dapo_cli.sweeps import dashboard, status
-from store import runs, sweeps
-from store._insertion import NewRun
-from store.recorder import Recorder
+from dapo_cli.sweeps.work import dashboard, status
+from dapo_cli.terminal import console
+from store.queue import sweeps
+from store.queue.workers import Registered
+from store.records import runs
+from store.records.insertion import NewRun
+from store.records.recorder import Recorder
 from store.session import Database
-from store.workers import Registered
 
 
 @pytest.fixture

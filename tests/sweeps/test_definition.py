@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dapo_cli.errors import BadInput
-from dapo_cli.sweeps import definition
+from dapo_cli.sweeps.definition import sweep_file
 
 Write = Callable[[str], Path]
 
@@ -57,9 +57,9 @@ def write(tmp_path: Path) -> Write:
 def test_seeds(value: object, seeds: list[int] | None) -> None:
     if seeds is None:
         with pytest.raises(BadInput, match=r"seeds = .* in here .*: write seeds = 5 for 0 to 4"):
-            definition.seeds_of(value, "here")
+            sweep_file.seeds_of(value, "here")
     else:
-        assert definition.seeds_of(value, "here") == seeds
+        assert sweep_file.seeds_of(value, "here") == seeds
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_seeds(value: object, seeds: list[int] | None) -> None:
     ],
 )
 def test_assignments_are_values_or_lists_of_them(text: str, content: dict[str, object]) -> None:
-    layer = definition.typed_layer(assignments=[text])
+    layer = sweep_file.typed_layer(assignments=[text])
     assert layer == content
     json.dumps(layer)
 
@@ -99,19 +99,19 @@ def test_assignments_are_values_or_lists_of_them(text: str, content: dict[str, o
 )
 def test_assignments_that_are_none(text: str, complaint: str) -> None:
     with pytest.raises(BadInput, match=complaint):
-        definition.typed_layer(assignments=[text])
+        sweep_file.typed_layer(assignments=[text])
 
 
 def test_a_key_is_given_once() -> None:
     with pytest.raises(BadInput, match="given twice: write its values in one"):
-        definition.typed_layer(assignments=["beta=0.1", "beta=0.5"])
+        sweep_file.typed_layer(assignments=["beta=0.1", "beta=0.5"])
     with pytest.raises(BadInput, match="given twice"):
-        definition.typed_layer(steps=100, assignments=["steps=5"])
+        sweep_file.typed_layer(steps=100, assignments=["steps=5"])
 
 
 def test_layers_are_the_project_the_file_and_what_is_typed(write: Write, tmp_path: Path) -> None:
     (tmp_path / "dapo.toml").write_text('db = "x.db"\nseed = 3\ngamma = 0.9\n')
-    made = definition.read(write('env = "Pendulum-v1"\ngamma = 0.95\n'), {"gamma": 0.99}, tmp_path)
+    made = sweep_file.read(write('env = "Pendulum-v1"\ngamma = 0.95\n'), {"gamma": 0.99}, tmp_path)
     assert made.name == "first"  # the file's own
     assert [layer["content"] for layer in made.layers] == [
         {"gamma": 0.9},
@@ -120,9 +120,9 @@ def test_layers_are_the_project_the_file_and_what_is_typed(write: Write, tmp_pat
     ]
     assert made.value("gamma") == 0.99
     assert made.seeds == [0, 1, 2, 3, 4]
-    again = definition.restored(made.name, json.loads(json.dumps(made.content)))
+    again = sweep_file.restored(made.name, json.loads(json.dumps(made.content)))
     assert again.content == made.content
-    assert definition.with_typed(again, {"seeds": 2}).seeds == [0, 1]
+    assert sweep_file.with_typed(again, {"seeds": 2}).seeds == [0, 1]
 
 
 @pytest.mark.parametrize(
@@ -139,20 +139,20 @@ def test_layers_are_the_project_the_file_and_what_is_typed(write: Write, tmp_pat
 )
 def test_files_that_make_no_sense(write: Write, text: str, complaint: str, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=complaint):
-        definition.read(write(text), directory=tmp_path)
+        sweep_file.read(write(text), directory=tmp_path)
 
 
 def test_a_name_is_needed_and_a_file_too(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"needs a name.* --name main"):
-        definition.from_command_line({"algo": ["sac"]}, tmp_path)
+        sweep_file.from_command_line({"algo": ["sac"]}, tmp_path)
     with pytest.raises(BadInput, match=r"cannot read .*: No such file"):
-        definition.read(tmp_path / "none.toml")
+        sweep_file.read(tmp_path / "none.toml")
 
 
 def test_what_belongs_into_a_sweep_file_is_refused_in_the_projects(tmp_path: Path) -> None:
     (tmp_path / "dapo.toml").write_text("seeds = 5\n")
     with pytest.raises(BadInput, match=r"seeds in .*dapo.toml: a sweep has a file of its own"):
-        definition.from_command_line({"name": "x"}, tmp_path)
+        sweep_file.from_command_line({"name": "x"}, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -160,4 +160,4 @@ def test_what_belongs_into_a_sweep_file_is_refused_in_the_projects(tmp_path: Pat
 )
 def test_a_database_may_hold_anything(content: object) -> None:
     with pytest.raises(BadInput, match="the definition of sweep 'x' is not one that this dapo can read"):
-        definition.restored("x", content)
+        sweep_file.restored("x", content)

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dapo_cli.config import RunConfig
+from dapo_cli.configuration.run_configuration import RunConfig
 from dapo_cli.errors import BadInput
-from dapo_cli.sweeps import definition, grid
-from dapo_cli.sweeps.drafts import judged
+from dapo_cli.sweeps.definition import grid, sweep_file
+from dapo_cli.sweeps.definition.drafts import judged
 
 Expand = Callable[..., list[RunConfig]]
 HEAD = 'algo = ["dapo-kl", "sac"]\nenv = "Pendulum-v1"\nseeds = 2\nsteps = 1e3\n'
@@ -26,7 +26,7 @@ def expand(tmp_path: Path) -> Expand:
     def runs(text: str, **typed: Any) -> list[RunConfig]:
         path = tmp_path / "main.toml"
         path.write_text(text)
-        return grid.expand(definition.read(path, definition.typed_layer(**typed), tmp_path))
+        return grid.expand(sweep_file.read(path, sweep_file.typed_layer(**typed), tmp_path))
 
     return runs
 
@@ -239,7 +239,7 @@ def test_whatever_a_definition_holds_it_is_runs_or_one_line(content: dict[str, A
     sound = {"algo": "sac", "env": "Pendulum-v1", "seeds": 1}
     layer = {"origin": "file", "source": "x.toml", "content": sound | content if whole else content}
     try:
-        runs = grid.expand(definition.restored("x", {"layers": [layer]}))
+        runs = grid.expand(sweep_file.restored("x", {"layers": [layer]}))
     except BadInput:
         return
     assert runs

@@ -10,8 +10,8 @@ from launching import RUNS, finish, query, record, start, wait_for
 
 from dapo_cli.app import main
 from dapo_cli.errors import BadInput
-from dapo_cli.sweeps import launchers
-from dapo_cli.sweeps.launchers import Request
+from dapo_cli.sweeps.work import launchers
+from dapo_cli.sweeps.work.launchers import Request
 
 CHECKPOINTED = "SELECT worker_id FROM run JOIN checkpoint ON run.id = run_id WHERE status = 'running'"
 

@@ -23,8 +23,8 @@ import pytest
 from launching import RUNS, finish, query, record, start, wait_for
 
 from dapo_cli.errors import BadInput
-from dapo_cli.sweeps import launchers
-from dapo_cli.sweeps.launchers import Request, ray
+from dapo_cli.sweeps.work import launchers
+from dapo_cli.sweeps.work.launchers import Request, ray
 
 ROOT = Path(__file__).parents[2]
 CLUSTER = """

@@ -16,7 +16,7 @@ import submitit  # here: its import closes logging's handlers, and within a test
 from launching import RUNS, SWEEP, finish, query, record, start, wait_for
 
 from dapo_cli.errors import BadInput
-from dapo_cli.sweeps.launchers import Request, launch, slurm
+from dapo_cli.sweeps.work.launchers import Request, launch, slurm
 
 CHECKPOINTED = "SELECT 1 FROM run JOIN checkpoint ON run.id = run_id WHERE status = 'running'"
 
@@ -84,7 +84,7 @@ def test_what_submitit_pickles_is_a_command_line():
     text = pickle.dumps(worker)
     named = {argument for _, argument, _ in pickletools.genops(text) if isinstance(argument, str)}
     assert {name for name in named if name.startswith(("dapo", "store", "torch"))} == {
-        "dapo_cli.sweeps.launchers.slurm"
+        "dapo_cli.sweeps.work.launchers.slurm"
     }
     assert vars(pickle.loads(text)) == vars(worker)
 

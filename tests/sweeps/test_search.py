@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from dapo_cli.errors import BadInput, Interrupted
-from dapo_cli.sweeps import definition, search, searching
-from store import runs, settings, sweeps
-from store.recorder import Recorder
+from dapo_cli.sweeps.definition import search_space, sweep_file
+from dapo_cli.sweeps.work import search
+from store.queue import sweeps
+from store.records import runs, settings
+from store.records.recorder import Recorder
 from store.session import Database
 
 HEAD = 'algo = "dapo-kl"\nenv = "Pendulum-v1"\nseeds = "100-101"\nsteps = 500\neval_every = 100\n[search]\ntrials = 9\n'
@@ -23,14 +25,14 @@ PARAMETERS = (
 
 
 @pytest.fixture
-def read(tmp_path: Path) -> Callable[..., tuple[definition.Definition, searching.Search]]:
+def read(tmp_path: Path) -> Callable[..., tuple[sweep_file.Definition, search_space.Search]]:
     """The search of a file with this text."""
 
-    def of_text(text: str, **typed: Any) -> tuple[definition.Definition, searching.Search]:
+    def of_text(text: str, **typed: Any) -> tuple[sweep_file.Definition, search_space.Search]:
         path = tmp_path / "tune.toml"
         path.write_text(text)
-        made = definition.read(path, definition.typed_layer(**typed), tmp_path)
-        return made, searching.read(made)
+        made = sweep_file.read(path, sweep_file.typed_layer(**typed), tmp_path)
+        return made, search_space.read(made)
 
     return of_text
 
@@ -72,7 +74,7 @@ class Trainer:
         return {row["id"] for row in runs.listing(db, where=sweeps.members(sweep["id"]))}
 
 
-def found(made: definition.Definition, asked: searching.Search, trainer: Trainer) -> list[searching.Trial]:
+def found(made: sweep_file.Definition, asked: search_space.Search, trainer: Trainer) -> list[search_space.Trial]:
     return search.run(trainer.location, made, asked, trainer, lambda *_: None)
 
 
@@ -125,7 +127,7 @@ def test_more_trials_go_on_and_another_search_needs_another_name(read, tmp_path)
     other, asked_other = read(HEAD + "seed = 1\n" + PARAMETERS, seeds="100-100")
     with pytest.raises(BadInput, match="there is another sweep 'tune'"):
         found(other, asked_other, Trainer(str(tmp_path / "a.db")))
-    assert searching.propose(asked_other, 0, []) != searching.propose(asked, 0, [])
+    assert search_space.propose(asked_other, 0, []) != search_space.propose(asked, 0, [])
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from launching import RUNS, SWEEP, query
 
 from dapo_cli.app import main
 from dapo_cli.errors import BadInput
-from dapo_cli.sweeps import definition, shards
-from dapo_cli.sweeps.shards import Shard
+from dapo_cli.sweeps.definition import shards, sweep_file
+from dapo_cli.sweeps.definition.shards import Shard
 
 
 @given(st.integers(1, 200), st.integers(1, 40))
@@ -44,7 +44,7 @@ def test_a_sweep_has_one_id_wherever_its_file_lies(tmp_path):
     for folder, text in (("here", SWEEP), ("there", SWEEP), ("other", SWEEP.replace("seeds = 2", "seeds = 3"))):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "main.toml").write_text(text)
-        ids.append(shards.sweep_id(definition.read(tmp_path / folder / "main.toml", directory=tmp_path / folder)))
+        ids.append(shards.sweep_id(sweep_file.read(tmp_path / folder / "main.toml", directory=tmp_path / folder)))
     assert ids[0] == ids[1] != ids[2]
     assert len(ids[0]) == 16
 

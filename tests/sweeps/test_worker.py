@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from dapo_cli.errors import Interrupted
-from dapo_cli.sweeps import child, children, supervisor
-from dapo_cli.sweeps.supervisor import Order
-from store import runs, sweeps, workers
-from store._insertion import NewRun
+from dapo_cli.sweeps.work import child_process, children, supervisor
+from dapo_cli.sweeps.work.supervisor import Order
 from store.errors import CannotWrite, StoreError, SweepNotFound, Vanished
+from store.queue import sweeps, workers
+from store.records import runs
+from store.records.insertion import NewRun
 from store.session import Database
 
 
@@ -40,7 +41,7 @@ class Heard:
 @pytest.fixture(autouse=True)
 def fake(monkeypatch: pytest.MonkeyPatch) -> None:
     script = str(Path(__file__).with_name("fake_child.py"))
-    monkeypatch.setattr(child, "command", lambda run_id, *_: [sys.executable, script, run_id])
+    monkeypatch.setattr(child_process, "command", lambda run_id, *_: [sys.executable, script, run_id])
     monkeypatch.setattr(children, "GRACE", 0.5)
     monkeypatch.setattr(supervisor, "LOOK", 0.1)
     monkeypatch.setattr(supervisor, "POLL", 0.02)
@@ -263,8 +264,8 @@ def test_an_unknown_sweep_is_refused_before_a_worker_is_recorded(database):
 def test_the_process_of_a_run_ends_with_its_worker(monkeypatch):
     """Standard input is a pipe from the worker: its end is the worker's."""
     sent: list[tuple[int, int]] = []
-    monkeypatch.setattr(child.os, "read", lambda *_: b"")
-    monkeypatch.setattr(child.os, "kill", lambda pid, signum: sent.append((pid, signum)))
-    monkeypatch.setattr(child.time, "sleep", lambda seconds: sent.append((0, int(seconds))))
-    child._end_with_worker()
-    assert [what for _, what in sent] == [signal.SIGTERM, int(child.GRACE), signal.SIGKILL]
+    monkeypatch.setattr(child_process.os, "read", lambda *_: b"")
+    monkeypatch.setattr(child_process.os, "kill", lambda pid, signum: sent.append((pid, signum)))
+    monkeypatch.setattr(child_process.time, "sleep", lambda seconds: sent.append((0, int(seconds))))
+    child_process._end_with_worker()
+    assert [what for _, what in sent] == [signal.SIGTERM, int(child_process.GRACE), signal.SIGKILL]

@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 
-from dapo_cli.sweeps import definition, grid, plan
-from dapo_cli.sweeps.definition import Definition
+from dapo_cli.sweeps.definition import grid, plan, sweep_file
+from dapo_cli.sweeps.definition.sweep_file import Definition
 from dapo_cli.training import session
-from store import runs, sweeps
+from store.queue import sweeps
+from store.records import runs
 from store.session import Database
 
 ROWS = {
@@ -32,10 +33,10 @@ TINY = ["hidden_sizes=[[8,8]]", "batch_size=8", "learning_starts=100", "log_ever
 def sweep(seeds: int, betas: str, steps: int) -> Definition:
     """Runs of 2.5 times `learning_starts` or more, with a checkpoint every 50 steps."""
     often: dict[str, Any] = {"steps": steps, "eval_every": 100, "eval_episodes": 1, "checkpoint_every": 50}
-    typed = definition.typed_layer(
+    typed = sweep_file.typed_layer(
         algo="dapo-kl", env="Pendulum-v1", seeds=str(seeds), name="main", assignments=[*TINY, f"beta={betas}"], **often
     )
-    return definition.from_command_line(typed)
+    return sweep_file.from_command_line(typed)
 
 
 def query(location: Path, statement: str, *values: object) -> list[tuple[Any, ...]]:

@@ -8,7 +8,7 @@ from itertools import islice
 import pytest
 import torch
 
-from algorithms._mirror_maps import NegativeEntropy, SquaredL2
+from algorithms.core.mirror_maps import NegativeEntropy, SquaredL2
 from algorithms.tabular.features import ampo, dapo, dual, fit, gram, random_features
 from algorithms.tabular.mdp import garnet
 from algorithms.tabular.mirror_descent import constant, mirror_descent

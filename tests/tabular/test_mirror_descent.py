@@ -8,7 +8,7 @@ from itertools import islice
 import pytest
 import torch
 
-from algorithms._mirror_maps import NegativeEntropy, mirror_map
+from algorithms.core.mirror_maps import NegativeEntropy, mirror_map
 from algorithms.tabular import bounds
 from algorithms.tabular.inexact import controlled_error, error
 from algorithms.tabular.mdp import garnet

@@ -9,7 +9,7 @@ import gymnasium
 import pytest
 import torch
 
-from algorithms._mirror_maps import mirror_map
+from algorithms.core.mirror_maps import mirror_map
 from algorithms.tabular.mdp import chain, from_table, garnet, grid_world
 from algorithms.tabular.mirror_descent import constant, mirror_descent
 from algorithms.tabular.values import evaluate, greedy, optimum, visitation

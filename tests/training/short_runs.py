@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file
 
-from dapo_cli import config
+from dapo_cli.configuration import run_configuration
 from dapo_cli.training import loop, session
-from store import runs
+from store.records import runs
 from store.session import Database
 
 TINY = ["hidden_sizes=[16, 16]", "batch_size=8", "learning_starts=150", "buffer_size=500", "log_every=100"]
@@ -21,7 +21,7 @@ OPTIONS = {"algo": "dapo-kl", "env": "Pendulum-v1", "steps": 900, "eval_every": 
 
 def train(db: str, *assignments: str, **options: Any) -> str:
     options = OPTIONS | {"checkpoint_every": 200} | options
-    resolved = config.resolve(options, [*TINY, *assignments], directory=Path(db).parent)
+    resolved = run_configuration.resolve(options, [*TINY, *assignments], directory=Path(db).parent)
     return session.start(resolved, db)
 
 

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from short_runs import interrupt_at, only_run, record, rows, status
 
-from dapo_cli import config
+from dapo_cli.configuration import run_configuration
 from dapo_cli.errors import Interrupted, RunFailed
-from dapo_cli.training import envs, groups, session
-from dapo_cli.training.envs import Environment
+from dapo_cli.training import groups, session
+from dapo_cli.training.environments import gym_environment
+from dapo_cli.training.environments.gym_environment import Environment
 
 CASES = Path(__file__).parent.parent / "cases"
 MODULE = "careless_environments"
@@ -35,7 +36,7 @@ def cases(monkeypatch: pytest.MonkeyPatch) -> None:
 def start(db: str, kind: str, algo: str = "sac", starting: Any = session.start) -> Any:
     typed = {"algo": algo, "env": f"{MODULE}:{kind}-v0", "steps": 200, "eval_every": 100, "eval_episodes": 1}
     settings = ["hidden_sizes=[8]", "log_every=50", *SETTINGS[algo]]
-    resolved = config.resolve(typed | {"compile": "off"}, settings, directory=Path(db).parent)
+    resolved = run_configuration.resolve(typed | {"compile": "off"}, settings, directory=Path(db).parent)
     return starting(resolved, db)
 
 
@@ -88,7 +89,9 @@ def test_one_that_leaves_the_process_does_not_stop_the_others(
     step = walk.step
 
     def leave(environment: Any, action: Any) -> Any:
-        if environment.np_random_seed == int(np.random.SeedSequence([1, envs.TRAINING, 2]).generate_state(1)[0]):
+        if environment.np_random_seed == int(
+            np.random.SeedSequence([1, gym_environment.TRAINING, 2]).generate_state(1)[0]
+        ):
             sys.exit("enough")
         return step(environment, action)
 

@@ -8,19 +8,19 @@ from typing import Any
 import pytest
 
 import algorithms
-from algorithms._types import Spaces
-from dapo_cli import config, setting_files
+from algorithms.core.types import Spaces
+from dapo_cli.configuration import run_configuration, setting_files
 from dapo_cli.errors import BadInput
 
 KL = {"algo": "dapo-kl", "env": "HalfCheetah-v4"}
 
 
-def values(resolved: config.RunConfig) -> dict[str, tuple[Any, str]]:
+def values(resolved: run_configuration.RunConfig) -> dict[str, tuple[Any, str]]:
     return {row["name"]: (row["value"], row["origin"]) for row in resolved.rows()}
 
 
 def test_the_stated_defaults(tmp_path: Path) -> None:
-    resolved = config.resolve(KL, directory=tmp_path).resolved(Spaces(17, 6))
+    resolved = run_configuration.resolve(KL, directory=tmp_path).resolved(Spaces(17, 6))
     assert resolved.settings.seed == 0
     rows = values(resolved)
     expected = {
@@ -46,7 +46,7 @@ def test_the_command_line_beats_the_file_beats_the_preset_beats_the_default(tmp_
     extra.write_text("gamma = 0.95\n")
     folder = tmp_path / "deep" / "down"
     folder.mkdir(parents=True)
-    resolved = config.resolve(
+    resolved = run_configuration.resolve(
         {"algo": "dapo-kl", "steps": 100}, ["batch_size=32"], extra, "fixed-temperature", directory=folder
     )
     rows = values(resolved)
@@ -91,7 +91,7 @@ batch_size = 3
     (folder / "layers.toml").write_text(text)
     monkeypatch.setattr(setting_files, "PRESETS", folder)
     source: dict[str, Any] = {"preset": "layers"} if preset else {"config_file": folder / "layers.toml"}
-    rows = values(config.resolve({"algo": "dapo-kl", "env": "Humanoid-v4"}, directory=tmp_path, **source))
+    rows = values(run_configuration.resolve({"algo": "dapo-kl", "env": "Humanoid-v4"}, directory=tmp_path, **source))
     origin = "preset" if preset else "file"
     assert rows["gamma"] == (0.4, origin)
     assert rows["polyak"] == (0.3, origin)
@@ -101,10 +101,10 @@ batch_size = 3
 
 def test_tags_and_note_come_from_both(tmp_path: Path) -> None:
     (tmp_path / "dapo.toml").write_text('tags = ["a"]\nnote = "from the file"\ndb = "x.db"\n')
-    resolved = config.resolve(KL, tags=["b", "a"], directory=tmp_path)
+    resolved = run_configuration.resolve(KL, tags=["b", "a"], directory=tmp_path)
     assert resolved.tags == ("a", "b")
     assert resolved.note == "from the file"
-    assert config.resolve(KL, note="typed", directory=tmp_path).note == "typed"
+    assert run_configuration.resolve(KL, note="typed", directory=tmp_path).note == "typed"
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_tags_and_note_come_from_both(tmp_path: Path) -> None:
     ],
 )
 def test_set_reads_toml_literals_and_bare_words(tmp_path: Path, assignment: str, name: str, value: Any) -> None:
-    assert values(config.resolve(KL, [assignment], directory=tmp_path))[name] == (value, "command line")
+    assert values(run_configuration.resolve(KL, [assignment], directory=tmp_path))[name] == (value, "command line")
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_mistakes_are_one_line_with_the_remedy(
     tmp_path: Path, options: dict[str, Any], assignments: list[str], words: list[str]
 ) -> None:
     with pytest.raises(BadInput) as caught:
-        config.resolve(KL | options, assignments, directory=tmp_path)
+        run_configuration.resolve(KL | options, assignments, directory=tmp_path)
     message = str(caught.value)
     assert "\n" not in message
     for word in words:
@@ -187,22 +187,22 @@ def test_mistakes_are_one_line_with_the_remedy(
 def test_mistakes_in_a_file_name_the_file(tmp_path: Path, content: str, words: list[str]) -> None:
     (tmp_path / "dapo.toml").write_text(content)
     with pytest.raises(BadInput) as caught:
-        config.resolve(KL, directory=tmp_path)
+        run_configuration.resolve(KL, directory=tmp_path)
     for word in words:
         assert word in str(caught.value)
 
 
 def test_words_become_numbers_once_the_environment_is_known(tmp_path: Path) -> None:
-    rows = values(config.resolve(KL, directory=tmp_path).resolved(Spaces(17, 6)))
+    rows = values(run_configuration.resolve(KL, directory=tmp_path).resolved(Spaces(17, 6)))
     assert rows["target_entropy"] == (-6.0, "default")
     assert rows["critic_learning_rate"] == (3e-4, "default")
 
 
 def test_a_stored_configuration_comes_back_as_it_was(tmp_path: Path) -> None:
-    resolved = config.resolve(KL | {"seed": 3}, ["beta=0.3", "hidden_sizes=[8]"], directory=tmp_path)
+    resolved = run_configuration.resolve(KL | {"seed": 3}, ["beta=0.3", "hidden_sizes=[8]"], directory=tmp_path)
     resolved = resolved.resolved(Spaces(17, 6))
     run = {"id": "0" * 16, "algo": "dapo-kl", "env": "HalfCheetah-v4", "seed": 3, "tags": [], "note": None}
-    again = config.restore(run, resolved.rows())
+    again = run_configuration.restore(run, resolved.rows())
     assert again.settings == resolved.settings
     assert again.hyperparameters == resolved.hyperparameters
     assert again.rows() == resolved.rows()
@@ -211,7 +211,7 @@ def test_a_stored_configuration_comes_back_as_it_was(tmp_path: Path) -> None:
 def test_no_name_means_two_things() -> None:
     """Settings and hyperparameters share one name space in files, in --set and in the database."""
     for name in algorithms.names():
-        assert not set(config.Settings.model_fields) & set(algorithms.load(name).Config.model_fields)
+        assert not set(run_configuration.Settings.model_fields) & set(algorithms.load(name).Config.model_fields)
 
 
 def pairs(content: dict[str, Any]) -> set[tuple[str, str]]:
@@ -229,4 +229,4 @@ def pairs(content: dict[str, Any]) -> set[tuple[str, str]]:
 def test_every_preset_is_valid_where_it_has_something_to_say(tmp_path: Path, preset: str) -> None:
     assert setting_files.preset_text(preset).startswith("# ")
     for algo, env in pairs(setting_files.preset(preset)):
-        config.resolve({"algo": algo, "env": env}, preset=preset, directory=tmp_path)
+        run_configuration.resolve({"algo": algo, "env": env}, preset=preset, directory=tmp_path)

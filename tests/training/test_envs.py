@@ -14,8 +14,8 @@ import pytest
 from gymnasium import spaces
 
 from dapo_cli.errors import BadInput
-from dapo_cli.training import envs
-from dapo_cli.training.envs import Environment
+from dapo_cli.training.environments import gym_environment
+from dapo_cli.training.environments.gym_environment import Environment
 
 
 class Made(gymnasium.Env[Any, Any]):
@@ -42,7 +42,7 @@ def make(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Environment]:
         monkeypatch.delitem(gymnasium.registry, "Made-v0")
         kind = type("Kind", (Made,), attributes)
         gymnasium.register("Made-v0", entry_point=lambda: wrap(kind()), max_episode_steps=9)
-        return Environment("Made-v0", 0, envs.TRAINING)
+        return Environment("Made-v0", 0, gym_environment.TRAINING)
 
     return make
 
@@ -151,7 +151,7 @@ def test_the_line_of_a_refusal_makes_an_environment_that_works(
     (tmp_path / "my_module.py").write_text(f"import gymnasium\n{line}\n")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "my_module", raising=False)
-    environment = Environment("my_module:My-v0", 0, envs.TRAINING)
+    environment = Environment("my_module:My-v0", 0, gym_environment.TRAINING)
     gymnasium.registry.pop("My-v0")
     assert environment.reset(0).shape == (environment.spaces.observation,)
     environment.step(np.zeros(environment.spaces.action, np.float32))
@@ -177,7 +177,7 @@ def test_the_documented_wrapper_brings_an_old_environment_up_to_date() -> None:
     page = (Path(__file__).parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
     code = page.partition("needs this wrapper:")[2].partition("```python")[2].partition("```")[0]
     exec(code, {"MyOldEnvironment": MyOldEnvironment})
-    environment = Environment("My-v0", 0, envs.TRAINING)
+    environment = Environment("My-v0", 0, gym_environment.TRAINING)
     gymnasium.registry.pop("My-v0")
     first = environment.reset(0)
     assert 0 < first[0] < 1
@@ -204,11 +204,11 @@ def test_clipped_actions_are_those_of_the_environment_below(make: Callable[..., 
 
 def test_a_module_must_be_named() -> None:
     with pytest.raises(BadInput, match="unknown environment ':Pendulum-v1': write Pendulum-v1, or module:Pendulum-v1"):
-        envs.make(":Pendulum-v1")
+        gym_environment.make(":Pendulum-v1")
 
 
 def test_a_module_that_leaves_the_process_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "leaving_module.py").write_text("import sys\nsys.exit('no licence')\n")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(BadInput, match=r"cannot import 'leaving_module': it called sys.exit\('no licence'\)"):
-        envs.make("leaving_module:Env-v0")
+        gym_environment.make("leaving_module:Env-v0")

@@ -11,9 +11,9 @@ import pytest
 import torch
 from short_runs import OPTIONS, TINY
 
-from algorithms import _backend
-from dapo_cli import config as configuration
-from dapo_cli.config import RunConfig
+from algorithms.learner import backend
+from dapo_cli.configuration import run_configuration as configuration
+from dapo_cli.configuration.run_configuration import RunConfig
 from dapo_cli.errors import BadInput
 from dapo_cli.training.execution import Execution
 
@@ -23,9 +23,9 @@ WITHOUT = "processor: 0\nflags : fpu avx2 avx512f avx512_vnni amx_int8\n"
 @pytest.fixture(autouse=True)
 def forgotten() -> Iterator[None]:
     """What a compiler could do is remembered for the process."""
-    _backend._compiles.cache_clear()
+    backend._compiles.cache_clear()
     yield
-    _backend._compiles.cache_clear()
+    backend._compiles.cache_clear()
 
 
 def short_config(**options: Any) -> RunConfig:
@@ -34,7 +34,7 @@ def short_config(**options: Any) -> RunConfig:
 
 def listing(folder: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "cpuinfo").write_text(text)
-    monkeypatch.setattr(_backend, "CPU_INFO", folder / "cpuinfo")
+    monkeypatch.setattr(backend, "CPU_INFO", folder / "cpuinfo")
 
 
 @pytest.mark.parametrize(
@@ -49,14 +49,14 @@ def listing(folder: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_bfloat16_by_the_instruction_set(text: str, possible: bool, tmp_path: Path, monkeypatch: Any) -> None:
     listing(tmp_path, text, monkeypatch)
-    assert _backend.bfloat16_available(torch.device("cpu")) is possible
+    assert backend.bfloat16_available(torch.device("cpu")) is possible
 
 
 def test_where_no_list_is_pytorch_is_asked(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(_backend, "CPU_INFO", tmp_path / "none")
+    monkeypatch.setattr(backend, "CPU_INFO", tmp_path / "none")
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True)
-    assert _backend.bfloat16_available(torch.device("cpu"))
+    assert backend.bfloat16_available(torch.device("cpu"))
 
 
 def test_bf16_without_instructions_is_refused(tmp_path: Path, monkeypatch: Any) -> None:

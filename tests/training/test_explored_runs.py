@@ -16,7 +16,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "plugin.md"
 HEAD = """
 from typing import Any
 from numpy.typing import NDArray
-from algorithms._types import Exploring
+from algorithms.core.types import Exploring
 from algorithms.sac import Config, PHASES, critic_step, diagnose, init, noise_samples, refresh, regulariser, schedule
 """
 

@@ -16,11 +16,12 @@ import pytest
 import torch
 
 import algorithms
-from algorithms._networks import ACTIVATIONS, ARRAY_ACTIVATIONS
-from algorithms._standardised import moments
-from dapo_cli.training import envs, exporting, onnx_model
+from algorithms.core.mlp import ACTIVATIONS, ARRAY_ACTIVATIONS
+from algorithms.core.standardised import moments
 from dapo_cli.training.checkpoint import Loaded
-from dapo_cli.training.trained import Actor, Trained
+from dapo_cli.training.environments import gym_environment
+from dapo_cli.training.policy import onnx_model, policy_files
+from dapo_cli.training.policy.trained import Actor, Trained
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "policies.md"
 LOW, HIGH = np.array([[-1, 0, -3]], np.float32), np.array([[2, 0.5, -1]], np.float32)
@@ -39,7 +40,7 @@ gymnasium.register("Uneven-v0", entry_point=Uneven)
 @pytest.fixture
 def policy() -> Iterator[Callable[..., Trained]]:
     """Makes an untrained policy on Uneven-v0; keywords are hyperparameters."""
-    environment = envs.Environment("Uneven-v0", 0, envs.EVALUATION)
+    environment = gym_environment.Environment("Uneven-v0", 0, gym_environment.EVALUATION)
 
     def make(algo: str = "sac", **hyperparameters: Any) -> Trained:
         algorithm: Any = algorithms.load(algo)
@@ -71,7 +72,7 @@ def own_log_stds(policy: Trained) -> np.ndarray:
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
 def test_the_model_and_the_weights_act_as_the_policy(policy: Any, activation: str, layer_norm: bool) -> None:
     made = policy(activation=activation, layer_norm=layer_norm, hidden_sizes=(64, 32, 16))
-    expected, tensors = own_actions(made), exporting.tensors(made)
+    expected, tensors = own_actions(made), policy_files.tensors(made)
     assert np.all((expected > LOW) & (expected < HIGH))
     assert expected.std(0).min() > 0.01
 
@@ -103,7 +104,7 @@ def test_an_on_policy_policy_keeps_what_it_standardises_by(policy: Any) -> None:
     made = policy("ppo", initialisation="uniform")
     seen = moments((5,))._replace(mean=torch.arange(5.0), variance=torch.tensor([1.0, 4.0, 0.0025, 1.0, 1.0]))
     made.actor.state.actor.copy_(made.actor.model.policy.network.standardising(made.actor.state.actor, seen))
-    expected, tensors = own_actions(made), exporting.tensors(made)
+    expected, tensors = own_actions(made), policy_files.tensors(made)
     session = onnxruntime.InferenceSession(
         onnx_model.model(tensors, "tanh").SerializeToString(), providers=["CPUExecutionProvider"]
     )
@@ -125,9 +126,9 @@ def test_an_on_policy_policy_keeps_what_it_standardises_by(policy: Any) -> None:
 def test_the_documented_lines_load_it_without_dapo(policy: Any, tmp_path: Path, number: int, package: str) -> None:
     """In an interpreter that knows the packages of this one, but none of ours."""
     made = policy()  # the default network
-    arrays = exporting.tensors(made)
-    (tmp_path / exporting.WEIGHTS).write_bytes(exporting.safetensors_bytes(arrays))
-    (tmp_path / exporting.MODEL).write_bytes(onnx_model.model(arrays, "relu").SerializeToString())
+    arrays = policy_files.tensors(made)
+    (tmp_path / policy_files.WEIGHTS).write_bytes(policy_files.safetensors_bytes(arrays))
+    (tmp_path / policy_files.MODEL).write_bytes(onnx_model.model(arrays, "relu").SerializeToString())
     np.save(tmp_path / "observation.npy", observations())
     lines = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)[number]
     assert len([line for line in lines.splitlines() if line]) <= 5

@@ -10,11 +10,11 @@ import pytest
 from safetensors.torch import load_file
 from short_runs import interrupt_at, record, rows, status, train
 
-from algorithms._off_policy import OffPolicyLearner as Learner
+from algorithms.learner.off_policy import OffPolicyLearner as Learner
 from dapo_cli.errors import BadInput, Interrupted
 from dapo_cli.training import extension, loop, session
-from store import runs
 from store.errors import CannotWrite
+from store.records import runs
 from store.session import Database
 
 PARENT = 450  # no multiple of log_every, eval_every or checkpoint_every: nothing is due there but the end

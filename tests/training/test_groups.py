@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from short_runs import OPTIONS, TINY, interrupt_at, record, rows, status, train
 
-from algorithms._seed_group import SeedGroup
-from dapo_cli import config
+from algorithms.learner.seed_group import SeedGroup
+from dapo_cli.configuration import run_configuration
 from dapo_cli.errors import BadInput, Interrupted, RunFailed
 from dapo_cli.training import groups, session
 from dapo_cli.training.resuming import interrupted, resume_all
@@ -21,7 +21,7 @@ SEEDS = (0, 1, 5)
 
 
 def train_group(db: str, *assignments: str, seeds: tuple[int, ...] = SEEDS, **options: Any) -> list[str]:
-    resolved = config.resolve(
+    resolved = run_configuration.resolve(
         OPTIONS | {"checkpoint_every": 200} | options, [*TINY, *assignments], directory=Path(db).parent
     )
     return groups.start(resolved, seeds, db)
@@ -105,7 +105,9 @@ class Fragile(gymnasium.Wrapper[Any, Any, Any, Any]):
 
 def test_one_that_fails_does_not_stop_the_others(db: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = [record(db, run_id) for run_id in train_group(db)]
-    monkeypatch.setattr("dapo_cli.training.envs.gymnasium.make", _making_fragile(gymnasium.make))
+    monkeypatch.setattr(
+        "dapo_cli.training.environments.gym_environment.gymnasium.make", _making_fragile(gymnasium.make)
+    )
     sequence = np.random.SeedSequence([SEEDS[0], 10, 0])
     monkeypatch.setattr(Fragile, "broken", int(sequence.generate_state(1)[0]))
     other = str(tmp_path / "failing.db")
@@ -132,7 +134,7 @@ def _making_fragile(make: Any) -> Any:
 
 
 def test_what_cannot_be_a_group_is_refused(db: str) -> None:
-    resolved = config.resolve(OPTIONS | {"algo": "ppo"}, directory=Path(db).parent)
+    resolved = run_configuration.resolve(OPTIONS | {"algo": "ppo"}, directory=Path(db).parent)
     with pytest.raises(BadInput, match="without --vectorise"):
         groups.start(resolved, SEEDS, db)
     assert not Path(db).exists()

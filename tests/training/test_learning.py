@@ -12,12 +12,12 @@ from torch import Tensor
 
 import algorithms
 from algorithms import dapo_kl
-from algorithms._actor_critic import ActorCritic
-from dapo_cli import config
+from algorithms.family.actor_critic import ActorCritic
+from dapo_cli.configuration import run_configuration
 from dapo_cli.errors import RunFailed
 from dapo_cli.training import session
+from store.records.summaries import final_training
 from store.session import Database
-from store.summaries import final_training
 
 # InvertedPendulum-v4: a random policy keeps the pole up for about 6 steps, one that learns for more and more.
 PENDULUM = {"env": "InvertedPendulum-v4", "steps": 3000, "eval_every": 0, "eval_episodes": 1, "compile": "off"}
@@ -29,7 +29,7 @@ def train(
     folder: Path, algo: str, options: dict[str, Any], assignments: list[str], window: int, seed: int = 0
 ) -> float:
     """Mean return of the last `window` training episodes."""
-    resolved = config.resolve(options | {"algo": algo, "seed": seed}, assignments, directory=folder)
+    resolved = run_configuration.resolve(options | {"algo": algo, "seed": seed}, assignments, directory=folder)
     run_id = session.start(resolved, str(folder / "runs.db"))
     with Database.read(str(folder / "runs.db")) as db:
         return float(final_training(db, window=window)[run_id]["mean"])

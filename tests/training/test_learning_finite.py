@@ -10,11 +10,11 @@ import pytest
 from test_learning import flipped
 
 import algorithms
-from dapo_cli import config
+from dapo_cli.configuration import run_configuration
 from dapo_cli.errors import RunFailed
 from dapo_cli.training import session
+from store.records.summaries import evaluation_curves
 from store.session import Database
-from store.summaries import evaluation_curves
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +34,7 @@ SETTINGS = [
 
 def best_evaluation(folder: Path, algo: str) -> float:
     """The highest mean return of 100 episodes, evaluated every 4000 of 20 000 steps."""
-    resolved = config.resolve(BUDGET | {"algo": algo, "seed": 0}, SETTINGS, directory=folder)
+    resolved = run_configuration.resolve(BUDGET | {"algo": algo, "seed": 0}, SETTINGS, directory=folder)
     run_id = session.start(resolved, str(folder / "runs.db"))
     with Database.read(str(folder / "runs.db")) as db:
         return max(evaluation_curves(db)[run_id][1])

@@ -8,7 +8,7 @@ import time
 import pytest
 from rich.console import Console
 
-from dapo_cli import console
+from dapo_cli.terminal import console
 from dapo_cli.training import live
 from dapo_cli.training.progress import Progress
 

@@ -9,14 +9,14 @@ import pytest
 from short_runs import interrupt_at, only_run, record, rows
 
 import algorithms
-from algorithms import _actor_value
-from algorithms._types import Metrics
-from dapo_cli import config
+from algorithms.core.types import Metrics
+from algorithms.family import actor_value
+from dapo_cli.configuration import run_configuration
 from dapo_cli.errors import Interrupted
 from dapo_cli.training import extension, session
-from dapo_cli.training.trained import trained
+from dapo_cli.training.policy.trained import trained
+from store.records.summaries import final_training
 from store.session import Database
-from store.summaries import final_training
 
 NAMES = [name for name in algorithms.names() if algorithms.on_policy(algorithms.load(name))]
 TINY = ["hidden_sizes=[16, 16]", "rollout_steps=200", "batch_size=50", "epochs=2", "log_every=100"]
@@ -25,7 +25,7 @@ SHORT = {"steps": 700, "eval_every": 300, "eval_episodes": 2, "checkpoint_every"
 
 def start(db: str, algo: str, *assignments: str, env: str = "Pendulum-v1", **options: Any) -> str:
     typed = SHORT | {"algo": algo, "env": env} | options
-    return session.start(config.resolve(typed, [*TINY, *assignments], directory=Path(db).parent), db)
+    return session.start(run_configuration.resolve(typed, [*TINY, *assignments], directory=Path(db).parent), db)
 
 
 @pytest.mark.parametrize(("algo", "env"), [("dapo-kl-on", "Pendulum-v1"), ("dapo-l2-on", "CartPole-v1")])
@@ -75,7 +75,9 @@ BALANCED = 300.0
 def balance(folder: Path, algo: str) -> float:
     """Mean return of the last ten training episodes."""
     db = str(folder / "runs.db")
-    run_id = session.start(config.resolve(CARTPOLE | {"algo": algo}, CARTPOLE_SETTINGS, directory=folder), db)
+    run_id = session.start(
+        run_configuration.resolve(CARTPOLE | {"algo": algo}, CARTPOLE_SETTINGS, directory=folder), db
+    )
     with Database.read(db) as database:
         return float(final_training(database, window=10)[run_id]["mean"])
 
@@ -98,6 +100,6 @@ def test_a_flipped_policy_gradient_misses_the_threshold(tmp_path: Path, monkeypa
 
 
 def test_advantages_of_other_transitions_miss_the_threshold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    estimator = _actor_value.gae
-    monkeypatch.setattr(_actor_value, "gae", lambda *arguments: estimator(*arguments).flip(0))
+    estimator = actor_value.gae
+    monkeypatch.setattr(actor_value, "gae", lambda *arguments: estimator(*arguments).flip(0))
     assert balance(tmp_path, "ppo") < BALANCED / 2

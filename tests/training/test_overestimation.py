@@ -9,7 +9,7 @@ import pytest
 import torch
 from short_runs import only_run, rows, train
 
-from algorithms._types import Batch
+from algorithms.core.types import Batch
 from dapo_cli.training.overestimation import overestimation
 
 

@@ -169,7 +169,7 @@ def test_a_run_cannot_be_resumed_twice_at_once_nor_when_it_is_complete(
         with pytest.raises(Interrupted):
             train(db)
     run_id = only_run(db)
-    from store.locks import RunLock
+    from store.connection.locks import RunLock
 
     lock = RunLock(Path(f"{db}.files") / run_id / "lock")
     lock.acquire()

@@ -12,10 +12,10 @@ import pytest
 import torch
 from short_runs import only_run, record, rows, status, train
 
-from algorithms._off_policy import OffPolicyLearner
+from algorithms.learner.off_policy import OffPolicyLearner
 from dapo_cli.errors import BadInput, DapoError, RunFailed
 from dapo_cli.training import live, making
-from store import runs
+from store.records import runs
 from store.session import Database
 
 

@@ -1,0 +1,1 @@
+"""What algorithms are built from: values that pass, networks, policies, critics, hyperparameters. Public."""

@@ -1,0 +1,1 @@
+"""Claims registered before the runs, and what the runs say of them."""

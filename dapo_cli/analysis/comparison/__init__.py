@@ -1,0 +1,1 @@
+"""A comparison: scored, grouped into cells, tested."""

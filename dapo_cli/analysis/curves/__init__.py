@@ -1,0 +1,1 @@
+"""What runs recorded over environment steps, as lines with bands."""

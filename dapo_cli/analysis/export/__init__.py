@@ -1,0 +1,1 @@
+"""Tables as files: texts, captions, keys, formats, and their verification."""

@@ -1,0 +1,1 @@
+"""The filters of `--where`: grammar, meaning in SQL, and meaning on the values of one configuration."""

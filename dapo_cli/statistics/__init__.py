@@ -1,0 +1,1 @@
+"""Numbers in, numbers out: estimates, intervals, tests and power. Knows no database."""

@@ -1,0 +1,1 @@
+"""What a sweep is: its file, its grid, its plan."""

@@ -1,0 +1,1 @@
+"""A sweep at work: workers, their processes, screens and launchers."""

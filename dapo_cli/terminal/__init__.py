@@ -1,0 +1,1 @@
+"""What people see: lines, tables, numbers and notices that fit the terminal."""

@@ -1,0 +1,1 @@
+"""Environments: made, seeded, guarded, and their action spaces."""

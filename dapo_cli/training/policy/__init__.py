@@ -1,0 +1,1 @@
+"""What a run has learned: evaluated, exported, replayed and filmed."""

@@ -1,1 +1,0 @@
-"""One file per revision: frozen once released, and independent of store/models.py."""

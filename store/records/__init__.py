@@ -1,0 +1,1 @@
+"""What runs leave in the database, and how it is read back."""

@@ -1,0 +1,1 @@
+"""The tables, how values stand in them, and their history."""

@@ -1,0 +1,1 @@
+"""Databases as a whole: merged, copied, made smaller, cleaned and rescued."""
