@@ -13,7 +13,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from algorithms.core.types import Algorithm, OnPolicyAlgorithm
+    from algorithms.family.contract import Algorithm, OnPolicyAlgorithm
     from algorithms.learner.base import Learner
 
 ENTRY_POINT_GROUP = "dapo.algorithms"

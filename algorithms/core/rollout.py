@@ -1,7 +1,7 @@
 """Rollouts: consecutive transitions of one policy, their advantages, and the minibatches made of them.
 
 Source of the estimator: Schulman et al. 2015, "High-Dimensional Continuous Control Using Generalized Advantage
-Estimation", arXiv 1506.02438. T transitions of a rollout; other shapes as in `_types.py`.
+Estimation", arXiv 1506.02438. T transitions of a rollout; other shapes as in `types.py`.
 """
 
 from __future__ import annotations

@@ -115,6 +115,7 @@ def digest(step: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> st
     return None if " at 0x" in text or UNSEEN in text else hashlib.sha256(text.encode()).hexdigest()
 
 
+OURS = __name__.partition(".")[0]  # the package whose files `_sources` hashes
 UNSEEN = "<what could differ unseen>"
 
 
@@ -122,7 +123,7 @@ def _of(value: Any) -> Iterator[str]:
     """Lines that tell this value from any other: of a function, its name and what it closes over."""
     if isinstance(value, FunctionType):
         yield f"{value.__module__}.{value.__qualname__}"
-        if value.__module__.partition(".")[0] != __package__:
+        if value.__module__.partition(".")[0] != OURS:
             yield UNSEEN
         for name, cell in zip(value.__code__.co_freevars, value.__closure__ or (), strict=True):
             yield f"{name}:"
@@ -142,7 +143,7 @@ def _shape(value: Any) -> Any:
 
 @cache
 def _sources() -> str:
-    files = sorted(Path(__file__).parent.glob("*.py"))
+    files = sorted(Path(__file__).parents[1].rglob("*.py"))  # every equation, wherever it stands
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 

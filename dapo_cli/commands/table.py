@@ -123,12 +123,13 @@ def table(
 def _record(location: str, made: Export, out: Path) -> None:
     """Enter the export into the database, so that `dapo why KEY` finds it without the file."""
     from store.errors import StoreError
+    from store.records import exports
     from store.session import Database
 
     sheet = made.sheet
     try:
         with Database.write(location) as database:
-            table_export.record(database, sheet.export, sheet.command, made.definition)
+            exports.record(database, sheet.export, sheet.command, made.definition)
     except StoreError as error:
         console.info(
             f"{error}; the key {sheet.export} is known by the file only: dapo why {sheet.export} {quote(str(out))}"

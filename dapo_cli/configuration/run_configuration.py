@@ -17,7 +17,8 @@ from pydantic.fields import FieldInfo
 
 import algorithms
 from algorithms.core.hyperparameters import SharedHyperparameters
-from algorithms.core.types import Algorithm, OnPolicyAlgorithm, Spaces
+from algorithms.core.types import Spaces
+from algorithms.family.contract import Algorithm, OnPolicyAlgorithm
 from dapo_cli.configuration import remarks, setting_files
 from dapo_cli.configuration.project_file import find_project_file, read_toml
 from dapo_cli.errors import BadInput, did_you_mean

@@ -230,7 +230,7 @@ def quoted(text: str) -> str:
 
 
 def contains(text: str, part: str) -> bool:
-    """What `~` means: upper and lower case are the same, of every alphabet. `store.connection.folding` says it in SQL."""
+    """What `~` means: letters of every alphabet match in either case. `store.connection.folding` says it in SQL."""
     return part.lower() in text.lower()
 
 

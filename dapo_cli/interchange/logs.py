@@ -84,8 +84,8 @@ class Log:
     `source` is what the column of that name will hold. `episodes` and `metrics` (name -> column) have a row a step;
     `evaluations` (actions -> column) have as many rows at a step as it had episodes, or one with their mean. `env` and
     `seed` are None where the files do not tell. `ends`, if known: TERMINATED, TRUNCATED or their sum for each episode.
-    `run` has other columns of `run`, `settings` hyperparameters as `store.records.runs.create` takes them. `remarks` are for
-    the user. `sha256` is of what the run was read from, `original` the id of a run that dapo exported.
+    `run` has other columns of `run`, `settings` hyperparameters as `store.records.runs.create` takes them. `remarks`
+    are for the user. `sha256` is of what the run was read from, `original` the id of a run that dapo exported.
     """
 
     source: str

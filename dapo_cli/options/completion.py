@@ -55,7 +55,7 @@ def environments(incomplete: str) -> list[str]:
 
 def presets(incomplete: str) -> list[str]:
     """Names of presets."""
-    folder = Path(__file__).parent / "presets"
+    folder = Path(__file__).parents[1] / "presets"
     return _plain(sorted(file.stem for file in folder.glob("*.toml") if file.stem.startswith(incomplete)))
 
 

@@ -39,7 +39,8 @@ def program(folder: str, path: str) -> str:
 
 @cache
 def _ours() -> re.Pattern[str]:
-    names = (file.stem.rstrip("_").replace("_", "-") for file in (Path(__file__).parent / "commands").glob("[!_]*.py"))
+    files = (Path(__file__).parents[1] / "commands").glob("[!_]*.py")
+    names = (file.stem.rstrip("_").replace("_", "-") for file in files)
     return re.compile(rf"(?<![\w./-])dapo (?=(?:{'|'.join(sorted(names))})\b)")
 
 

@@ -49,8 +49,8 @@ def sac_caption(runs: Sequence[Run], seed: int) -> str:
     """What the figure shows."""
     return (
         f"Medians of {runs[0].error.shape[1]} Garnets ({rates.STATES} states, {rates.ACTIONS} actions, "
-        f"γ = {rates.GAMMA}, τ = {sac_limit.TAU}, seed {seed}). Dashed: the bound γ (1 − β (1 − γ))^k C of Cen et al. 2020; "
-        "its factor per iteration is γ at β = 1, where the step is SAC's."
+        f"γ = {rates.GAMMA}, τ = {sac_limit.TAU}, seed {seed}). Dashed: the bound γ (1 − β (1 − γ))^k C of Cen et al. "
+        "2020; its factor per iteration is γ at β = 1, where the step is SAC's."
     )
 
 

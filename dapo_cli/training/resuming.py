@@ -23,7 +23,7 @@ class Continued(NamedTuple):
 
 
 def interrupted(location: str) -> list[dict[str, Any]]:
-    """The runs to continue, oldest first: stopped by a signal, or their process died. As `store.records.runs.get` has them."""
+    """The runs to continue, as `store.records.runs.get` has them, oldest first: interrupted, or their process died."""
     with Database.read(location) as db:
         trained = runs.listing(db, where=Run.kind.in_(KINDS) & Run.source.is_(None))[::-1]
     return [run for run in trained if run["status"] == "interrupted"]

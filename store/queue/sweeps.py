@@ -51,8 +51,9 @@ def enqueue(
 
     A wanted run whose configuration the database has already, for the same purpose (kind), is not made anew: the sweep
     shares it, and if it was interrupted or cancelled it is queued again. With `again` only runs of this sweep count as
-    had. `wanted` is as for `store.records.runs.create`; the status is set here. Runs of the sweep that are no longer wanted
-    stay; a cancelled sweep is active again. `new_id`: of the sweep, if it is made, so that shards of it have the same.
+    had. `wanted` is as for `store.records.runs.create`; the status is set here. Runs of the sweep that are no longer
+    wanted stay; a cancelled sweep is active again. `new_id`: of the sweep, if it is made, so that its shards have the
+    same.
     """
     added: list[NewRun] = []
     shared, known = [], []

@@ -12,7 +12,8 @@ from torch import Tensor
 from variants import CONTINUOUS, learns_from_replay, variants
 
 import algorithms
-from algorithms.core.types import Algorithm, Batch
+from algorithms.core.types import Batch
+from algorithms.family.contract import Algorithm
 from algorithms.learner.base import named_leaves
 from algorithms.learner.off_policy import OffPolicyLearner as Learner
 

@@ -236,7 +236,7 @@ def test_completion_runs_of_another_database(complete, results, record_run, tmp_
 
 def test_completion_of_names_without_torch(tmp_path):
     code = (
-        "import sys; from dapo_cli import completion as c;"
+        "import sys; from dapo_cli.options import completion as c;"
         "print(c.algorithms('dapo-t'), c.environments('')[:2], c.environments('CartP'), 'torch' in sys.modules)"
     )
     finished = python("-c", code, cwd=tmp_path)

@@ -73,8 +73,8 @@ def test_the_code_beside_an_equation_is_the_code_that_runs():
     sections = (ROOT / "docs" / "algorithms.md").read_text(encoding="utf-8").split("\n## ")[1:]
     excerpts = 0
     for section in sections:
-        named = re.search(r"`(\w+\.py)`", section.partition("\n")[0])
-        files = [named.group(1) if named else "", "_dual_network.py", "_proximal.py"]
+        named = re.search(r"`([\w/]+\.py)`", section.partition("\n")[0])
+        files = [named.group(1) if named else "", "family/dual_network.py", "family/proximal.py"]
         source = [
             line.strip()
             for file in files

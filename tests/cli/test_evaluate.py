@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-import dapo_cli.training.policy.trained
+from dapo_cli.training.policy import trained
 
 
 def recorded(folder: Path, step: int) -> list[tuple[float, int]]:
@@ -113,7 +113,7 @@ def test_what_has_no_policy_is_refused_in_one_line(
     assert refused(command, trained_run, "--import", "some_module").startswith("cannot import 'some_module'")
     change(tmp_path, "UPDATE run SET env = 'Pendulum-v1'")
     with monkeypatch.context() as patch:
-        patch.setattr(dapo_cli.training.trained.np, "isfinite", lambda _: dapo_cli.training.trained.np.array(False))
+        patch.setattr(trained.np, "isfinite", lambda _: trained.np.array(False))
         assert refused(command, trained_run).endswith("at step 300 is not finite: the run diverged")
     change(tmp_path, "DELETE FROM checkpoint", "UPDATE run SET status = 'interrupted'")
     line = f"run {trained_run[:6]} has no checkpoint, so there is no policy to use: train it on with dapo resume"

@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 TRAIN = """
 import socket, sys, time
 from pathlib import Path
-from store import runs
+from store.records import runs
 from store.connection.locks import RunLock
 from store.schema.migrations import migrate
 from store.records.recorder import Recorder
@@ -65,7 +65,7 @@ def start_training(location: str, start: Path, episodes: int, ending: str = "end
 COMMIT = """
 import itertools, sys, time
 from pathlib import Path
-from store import runs
+from store.records import runs
 from store.records.recorder import Recorder
 from store.session import Database
 

@@ -233,7 +233,7 @@ def test_a_worker_that_stays_takes_what_comes_later(database):
 
 def test_a_database_that_is_out_of_reach_for_a_while_is_waited_for(database, monkeypatch):
     ask(database, "fine")
-    claim, calls = supervisor.queue.claim, []
+    claim, calls = supervisor.run_queue.claim, []
 
     def fail(*arguments: object, **keywords: object) -> object:
         calls.append(1)
@@ -241,7 +241,7 @@ def test_a_database_that_is_out_of_reach_for_a_while_is_waited_for(database, mon
             raise StoreError("the server is gone")
         return claim(*arguments, **keywords)
 
-    monkeypatch.setattr(supervisor.queue, "claim", fail)
+    monkeypatch.setattr(supervisor.run_queue, "claim", fail)
     screen = Heard()
     assert work(database, screen) == {"completed": 1}
     assert screen.warnings == ["the server is gone; trying again"]

@@ -35,7 +35,7 @@ class Bill(NamedTuple):
 
 
 def bill(runs: Sequence[Record], inherited: Mapping[str, Inherited]) -> Bill:
-    """The cost of these runs; what a run inherited from another (`store.records.accounting.inherited`) is not its own."""
+    """The cost of these runs; what a run inherited (`store.records.accounting.inherited`) is not its own."""
     groups: dict[tuple[str, str, str], list[Record]] = {}
     for run in runs:
         groups.setdefault((run["algo"], run["kind"], run["status"]), []).append(run)

@@ -25,10 +25,8 @@ def select_runs(
 ) -> tuple[list[dict[str, Any]], int]:
     """The first `limit` runs (None: all) that match the filter `where`, and how many match in all.
 
-    A row is what `store.records.runs.get` returns and `final`: the mean return of the last evaluation, None without one.
-    `sort` is a field, "-" before it for descending; a run that lacks it, or has NaN,
-    comes last.
-    Without `sort`: newest first.
+    A row is what `store.records.runs.get` returns and `final`: the mean return of the last evaluation, or None.
+    `sort` is a field, "-" before it for descending; a run that lacks it, or has NaN, comes last. Default: newest first.
     """
     matching = condition(database, where) if where else None
     rows = runs.listing(database, where=matching, order_by=_order(database, sort) if sort else (), limit=limit)

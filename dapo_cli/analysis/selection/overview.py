@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def describe(database: Database, run_id: str) -> dict[str, Any]:
     """The columns of `run` and `tags`; `final`; `hyperparameters`, `events`, `checkpoints` (lists of objects).
 
-    Also, from `store.records.summaries.latest`: `episodes` (the last 100), `evaluation` (the last), `metrics` and `counts`.
+    From `store.records.summaries.latest`: `episodes` (the last 100), `evaluation` (the last), `metrics`, `counts`.
     """
     return {
         **runs.get(database, run_id),

@@ -1,8 +1,8 @@
 """Protocols: experiments that come with dapo, each a sweep file with budgets and with the commands that tabulate it.
 
-A protocol (`dapo_cli/protocols/*.toml`) is a sweep file (`dapo_cli.sweeps.definition.sweep_file`) with two names more: `outputs`,
-the command lines that turn the runs into tables, figures and a report, and tables `[budget.quick]` and `[budget.day]`,
-whose values stand in place of the others. Its first line says what it is.
+A protocol (`dapo_cli/protocols/*.toml`) is a sweep file (`sweep_file.py`) with two names more: `outputs`, the command
+lines that turn the runs into tables, figures and a report, and tables `[budget.quick]` and `[budget.day]`, whose values
+stand in place of the others. Its first line says what it is.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a sweep is asked to be: layers of settings, as `dapo.toml`, a sweep file and the command line give them.
 
-A sweep file is a file of settings (`dapo_cli.configuration.setting_files`) in which a list stands for each of its values, with these
-names beside the settings:
+A sweep file is a file of settings (`dapo_cli.configuration.setting_files`) in which a list stands for each of its
+values, with these names beside the settings:
 
     name = "main"                # else the file's own
     algo = ["dapo-kl", "sac"]

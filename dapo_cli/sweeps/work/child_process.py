@@ -1,5 +1,6 @@
-"""A process that trains one claimed run: `python -P -m dapo_cli.sweeps.work.child_process RUN WORKER [MODULE…]`, of a worker.
+"""A process of a worker, which trains one claimed run.
 
+`python -P -m dapo_cli.sweeps.work.child_process RUN WORKER [MODULE…]`.
 A process of its own, so that a crash, a kill for want of memory or a hang of one run takes no other along. The
 database's location comes in DAPO_DB, as a URL may hold a password. Standard input stays open as long as the worker
 lives: at its end the run stops with a checkpoint, rather than go on unwatched.
