@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -104,7 +105,8 @@ def test_an_algorithm_for_one_kind_of_actions_says_so_once(
 
 def test_the_page_offers_all_that_an_algorithm_needs(plug_in: Callable[[str], None]) -> None:
     plug_in(block("python"))
-    assert run_configuration.load_algorithm("mine").Config(samples=4).samples == 4
+    module: Any = run_configuration.load_algorithm("mine")
+    assert module.Config(samples=4).samples == 4
 
 
 @pytest.mark.parametrize(

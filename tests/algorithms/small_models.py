@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from algorithms import load
@@ -11,7 +13,7 @@ from algorithms.family.actor_critic import ActorCritic
 SPACES = Spaces(observation=5, action=3)
 
 
-def build(name: str, **hyperparameters: object) -> ActorCritic:
+def build(name: str, **hyperparameters: object) -> Any:
     """A small model of the algorithm of that name."""
     settings = {"hidden_sizes": (16, 16), "batch_size": 32} | hyperparameters
     return ActorCritic.build(load(name).Config(**settings), SPACES)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from variants import CONTINUOUS, learns_from_replay, variants
+from variants import CONTINUOUS, Variant, learns_from_replay, variants
 
 import algorithms
 from algorithms.core.types import Batch
@@ -19,7 +19,7 @@ from algorithms.learner.off_policy import OffPolicyLearner as Learner
 
 
 @pytest.fixture(params=list(variants()), ids=lambda variant: variant.id)
-def algorithm(request: pytest.FixtureRequest) -> Algorithm:
+def algorithm(request: pytest.FixtureRequest) -> Variant:
     return request.param
 
 
@@ -50,7 +50,7 @@ def changed(before: dict[str, Tensor], after: dict[str, Tensor]) -> set[str]:
     return {name for name in before if not torch.equal(before[name], after[name])}
 
 
-def test_same_seed_same_bits_and_another_seed_others(algorithm: Algorithm) -> None:
+def test_same_seed_same_bits_and_another_seed_others(algorithm: Variant) -> None:
     first, second, other = learner(algorithm), learner(algorithm), learner(algorithm, seed=1)
     for made in (first, second, other):
         for _ in range(25):
@@ -61,7 +61,7 @@ def test_same_seed_same_bits_and_another_seed_others(algorithm: Algorithm) -> No
     assert np.array_equal(first.act(observation), second.act(observation))
 
 
-def test_a_critic_update_moves_the_critics_and_nothing_else(algorithm: Algorithm) -> None:
+def test_a_critic_update_moves_the_critics_and_nothing_else(algorithm: Variant) -> None:
     made = learner(algorithm, actor_updates_per_step=0)
     before = snapshot(made)
     made.update()
@@ -70,7 +70,7 @@ def test_a_critic_update_moves_the_critics_and_nothing_else(algorithm: Algorithm
     assert all(name.startswith(("critic", "target_critic")) for name in moved)
 
 
-def test_an_actor_update_leaves_the_critics_alone(algorithm: Algorithm) -> None:
+def test_an_actor_update_leaves_the_critics_alone(algorithm: Variant) -> None:
     made = learner(algorithm, critic_updates_per_step=0)
     before = snapshot(made)
     made.update()
@@ -79,7 +79,7 @@ def test_an_actor_update_leaves_the_critics_alone(algorithm: Algorithm) -> None:
     assert moved
 
 
-def test_a_fixed_temperature_stays_fixed(algorithm: Algorithm) -> None:
+def test_a_fixed_temperature_stays_fixed(algorithm: Variant) -> None:
     made = learner(algorithm, temperature=0.2)
     before = snapshot(made)
     made.update()
@@ -87,7 +87,7 @@ def test_a_fixed_temperature_stays_fixed(algorithm: Algorithm) -> None:
     assert made.take_metrics()["temperature"] == pytest.approx(0.2)
 
 
-def test_the_automatic_temperature_falls_while_entropy_is_above_its_target(algorithm: Algorithm) -> None:
+def test_the_automatic_temperature_falls_while_entropy_is_above_its_target(algorithm: Variant) -> None:
     for target, sign in ((-50.0, -1), (50.0, 1)):
         made = learner(algorithm, target_entropy=target, initial_temperature=1.0)
         iterate(made, 2)
@@ -95,7 +95,7 @@ def test_the_automatic_temperature_falls_while_entropy_is_above_its_target(algor
         assert made.state.log_temperature.sign().item() == sign
 
 
-def test_frozen_copies_change_only_at_a_refresh(algorithm: Algorithm) -> None:
+def test_frozen_copies_change_only_at_a_refresh(algorithm: Variant) -> None:
     made = learner(algorithm)
     frozen = {name for name, _ in named_leaves(made.state) if name.startswith("old_")}
     iteration = sum(count for _, count in algorithm.schedule(made.config))
@@ -109,7 +109,7 @@ def test_frozen_copies_change_only_at_a_refresh(algorithm: Algorithm) -> None:
         assert getattr(made.state, name).data_ptr() != getattr(made.state, name.removeprefix("old_")).data_ptr()
 
 
-def test_step_functions_are_pure(algorithm: Algorithm) -> None:
+def test_step_functions_are_pure(algorithm: Variant) -> None:
     """A step returns new tensors and changes none of its arguments: the whole state is the checkpoint."""
     made = learner(algorithm)
     before = snapshot(made)
@@ -124,7 +124,7 @@ def test_step_functions_are_pure(algorithm: Algorithm) -> None:
     assert changed(before, snapshot(made)) == set()
 
 
-def test_the_state_of_another_kind_of_device_is_taken_up(algorithm: Algorithm) -> None:
+def test_the_state_of_another_kind_of_device_is_taken_up(algorithm: Variant) -> None:
     """Its generator's state, here one of CUDA's in size, is of no use; everything else is."""
     made, other = learner(algorithm), learner(algorithm, seed=5)
     for _ in range(13):
@@ -136,7 +136,7 @@ def test_the_state_of_another_kind_of_device_is_taken_up(algorithm: Algorithm) -
     assert changed(after, snapshot(other))
 
 
-def test_state_survives_a_round_trip(algorithm: Algorithm) -> None:
+def test_state_survives_a_round_trip(algorithm: Variant) -> None:
     made, other = learner(algorithm), learner(algorithm, seed=5)
     for _ in range(13):
         made.update()
@@ -150,7 +150,7 @@ def test_state_survives_a_round_trip(algorithm: Algorithm) -> None:
     assert np.array_equal(made.act(np.ones(4)), other.act(np.ones(4)))
 
 
-def test_diagnostics_are_means_over_all_updates(algorithm: Algorithm) -> None:
+def test_diagnostics_are_means_over_all_updates(algorithm: Variant) -> None:
     """Sampled at one update they would be blind to their place in a policy iteration, such as a KL that begins at 0."""
     made, other = learner(algorithm), learner(algorithm)
     each: dict[str, list[float]] = {}
@@ -167,7 +167,7 @@ def test_diagnostics_are_means_over_all_updates(algorithm: Algorithm) -> None:
     assert other.take_metrics() == {}
 
 
-def test_the_end_of_an_iteration_is_diagnosed(algorithm: Algorithm) -> None:
+def test_the_end_of_an_iteration_is_diagnosed(algorithm: Variant) -> None:
     """Once in an interval, at the end of its first policy iteration, and without an effect on training."""
     made, blind = learner(algorithm), learner(algorithm)
     blind._diagnosed = True
@@ -214,7 +214,7 @@ def test_any_two_algorithms_differ_after_learning_starts() -> None:
         assert not torch.equal(ends[one], ends[other]), (one, other)
 
 
-def test_nothing_is_learned_before_learning_starts(algorithm: Algorithm) -> None:
+def test_nothing_is_learned_before_learning_starts(algorithm: Variant) -> None:
     made = learner(algorithm, learning_starts=41)
     before = snapshot(made)
     made.update()

@@ -86,7 +86,8 @@ def test_identity_2_the_sampled_form(generator: torch.Generator, beta: float) ->
     case = Case(build("dapo-kl", beta=beta), generator, size=1)
     case.s = case.s.expand(n, -1)
     case.noise = torch.randn(n, SPACES.action, generator=generator)
-    policy, tau = case.model.policy, 0.3
+    policy: Any = case.model.policy
+    tau = 0.3
     draw = policy.draw(policy.distribution(case.actor, case.s), case.noise)
     q = case.model.critic.of_draw(case.critic, case.s, draw)
     old = policy.log_prob(policy.distribution(case.old, case.s), draw.pre_tanh)

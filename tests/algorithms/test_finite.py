@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("float64")
 TAU, BETA = torch.tensor(0.3), torch.tensor(0.4)
 
 
-def finite(name: str, spaces: Spaces = FINITE, **choice: object) -> ActorCritic:
+def finite(name: str, spaces: Spaces = FINITE, **choice: object) -> Any:
     return ActorCritic.build(load(name).Config(**({"hidden_sizes": (16, 16)} | choice)), spaces)
 
 
@@ -137,7 +138,7 @@ def test_dapo_kl_star_has_the_other_gradient(generator: torch.Generator, follows
     case = Case("dapo-kl-star", generator, beta=0.4, temperature_follows=follows)
     q = case.model.critic.of_draw(case.critic, case.s, case.model.policy.draw(case.pi_old, TAU))
     target = (0.6 * case.pi_old.log_prob + 0.4 * q / TAU).softmax(-1)
-    policy = case.model.policy
+    policy: Any = case.model.policy
 
     def of_dual(f):
         draws = policy.draw(case.pi_old, f)

@@ -35,7 +35,7 @@ class Noise:
 class OurActor(Actor):
     """Their network with our meaning of its outputs."""
 
-    def action_log_prob(self, obs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def action_log_prob(self, obs: Any) -> tuple[torch.Tensor, torch.Tensor]:
         latent = self.latent_pi(self.extract_features(obs, self.features_extractor))
         log_std = LOG_STD_MIN + 0.5 * (LOG_STD_MAX - LOG_STD_MIN) * (torch.tanh(self.log_std(latent)) + 1)
         normal = torch.distributions.Normal(self.mu(latent), log_std.exp())
@@ -82,7 +82,7 @@ class Box(gymnasium.Env):
 
 @pytest.mark.parametrize("temperature", ["auto", 0.2])
 def test_ten_updates_match(temperature: float | str) -> None:
-    sac = load("sac")
+    sac: Any = load("sac")
     model = ActorCritic.build(sac.Config(batch_size=B, temperature=temperature, initial_temperature=1.0), Spaces(S, A))
     c = coefficients(model.config)
     theirs = stable_baselines3.SAC(OurPolicy, Box(), batch_size=B, ent_coef=temperature, seed=0, device="cpu")
@@ -124,7 +124,7 @@ def test_ten_updates_match(temperature: float | str) -> None:
 
 def test_the_smooth_bound_is_ours() -> None:
     """The subclass above and the policy under test agree on the distribution, so the comparison is of the updates."""
-    sac = load("sac")
+    sac: Any = load("sac")
     model = ActorCritic.build(sac.Config(), Spaces(S, A))
     pi = Gaussian(torch.zeros(1, A), torch.full((1, A), -1.0))
     draw = model.policy.draw(pi, torch.ones(1, A))

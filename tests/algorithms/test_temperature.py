@@ -27,8 +27,9 @@ class Noisy(FiniteCritics):
 def learner(name: str, **choice: object) -> Learner:
     """With a temperature that begins at 0.2, far from where it settles."""
     sizes: dict[str, Any] = {"hidden_sizes": (8,), "batch_size": 256, "buffer_size": 64, "learning_starts": 0}
-    config = algorithms.load(name).Config(**sizes, learning_rate=1e-2, critic_updates_per_step=0, **choice)
-    made = Learner(algorithms.load(name), config, Spaces(2, 1, 2), 0)
+    module: Any = algorithms.load(name)
+    config = module.Config(**sizes, learning_rate=1e-2, critic_updates_per_step=0, **choice)
+    made = Learner(module, config, Spaces(2, 1, 2), 0)
     critic = made.model.critic
     made.model = dataclasses.replace(made.model, critic=Noisy(critic.network, "mean", 2))
     for number in range(64):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -153,7 +154,7 @@ def test_the_artists_of_the_figures(results, runs):
     with style.styled():
         figure = intervals.plot(found).draw(Paper())
         assert [panel.get_title() for panel in figure.axes] == ["Mean", "Median", "IQM", "Optimality gap"]
-        bar = figure.axes[0].patches[0]
+        bar: Any = figure.axes[0].patches[0]
         low, high = drawn["kl",]["mean"][2:4]
         assert (bar.get_x(), bar.get_x() + bar.get_width()) == pytest.approx((low, high))
         assert len(figure.axes[0].patches) == 2  # two runs have no interval

@@ -93,7 +93,7 @@ def test_a_gif_keeps_the_speed_with_fewer_frames(dapo: Any, run_of: Any, tmp_pat
     assert dapo("evaluate", run_of("Shown-v0"), "--sampled", "--video", "film.GIF").code == 0
     with Image.open(tmp_path / "film.GIF") as film:
         durations, brightness = [], []
-        for number in range(film.n_frames):
+        for number in range(film.n_frames):  # type: ignore[attr-defined]
             film.seek(number)
             durations.append(film.info["duration"])
             brightness.append(np.asarray(film.convert("RGB")).mean())

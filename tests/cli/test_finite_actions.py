@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -31,7 +32,7 @@ def test_discrete_choices_are_the_environments() -> None:
 
 def test_bins_reach_both_bounds_in_equal_steps() -> None:
     space = gymnasium.spaces.Box(np.array([-2.0, 0.0], np.float32), np.array([2.0, 1.0], np.float32))
-    actions = actions_of(space, "x", 5)
+    actions: Any = actions_of(space, "x", 5)
     assert (actions.size, actions.choices) == (2, 5)
     assert actions.to_environment(np.array([0, 4], np.float32)).tolist() == [-2.0, 1.0]
     assert actions.values.tolist() == [[-2, -1, 0, 1, 2], [0, 0.25, 0.5, 0.75, 1]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ def tried(record_run):
     return record
 
 
-def book(dapo, *arguments: str) -> list[dict[str, object]]:
+def book(dapo, *arguments: str) -> list[dict[str, Any]]:
     return json.loads(dapo("ledger", "--json", *arguments).out)
 
 

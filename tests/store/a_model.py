@@ -97,10 +97,10 @@ class Real:
         return self.keys([run_id] if run_id else [])
 
     def release(self, key: Key, worker: str) -> str | None:
-        return run_queue.release(self.db, *self.named([key]), worker, "stopped")
+        return run_queue.release(self.db, self.named([key])[0], worker, "stopped")
 
     def crashed(self, key: Key, worker: str, final: bool) -> str | None:
-        return run_queue.crashed(self.db, *self.named([key]), worker, "oops", since=0, final=final)
+        return run_queue.crashed(self.db, self.named([key])[0], worker, "oops", since=0, final=final)
 
     def merge(self, other: Real) -> list[set[Key]]:
         done = merge.merge(self.db, other.db.location)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import socket
+from typing import Any
 
 import pytest
 
@@ -258,7 +259,7 @@ def test_an_unknown_sweep_is_one_line(database):
             ask(database, "nix")
 
 
-def take(location: str, start: object, taken: object) -> None:
+def take(location: str, start: Any, taken: Any) -> None:
     with Database.write(location) as db:
         registered = Registered(db, 1, None)
         start.wait()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from itertools import islice
+from typing import Any
 
 import gymnasium
 import pytest
@@ -61,7 +62,7 @@ def test_the_optimum_solves_bellmans_equation(mdp, q):
 @pytest.mark.parametrize("name", ["FrozenLake-v1", "CliffWalking-v1", "Taxi-v4"])
 def test_a_gymnasium_environment_through_its_table(name):
     """Mirror descent finds the optimum of value iteration on the table as it stands."""
-    environment = gymnasium.make(name)
+    environment: Any = gymnasium.make(name)
     table = environment.unwrapped.P
     environment.close()
     mdp = from_table(table, 0.9)

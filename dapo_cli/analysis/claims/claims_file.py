@@ -29,12 +29,12 @@ class Claim(BaseModel):
     runs: str = Field(min_length=1)
     base: str = ""
     over: list[str] = []
-    groups: int = Field(1, ge=1)
+    groups: int = Field(default=1, ge=1)
     envs: list[str] = Field(min_length=1)
-    seeds: int = Field(10, ge=MIN_DECIDED)
+    seeds: int = Field(default=10, ge=MIN_DECIDED)
     measure: str = "final"
-    margin: float = Field(0.2, gt=0, le=1)
-    scale: str = Field("algo = 'sac'", min_length=1)
+    margin: float = Field(default=0.2, gt=0, le=1)
+    scale: str = Field(default="algo = 'sac'", min_length=1)
     where: str = ""
 
     def filter_of(self, runs: str, env: str) -> str:
