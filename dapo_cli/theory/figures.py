@@ -21,8 +21,10 @@ _LOWEST = 1e-12  # of the axis: what lies below is rounding
 _TITLES = {
     rates.EXACT: "growing steps, with T3's bound",
     rates.ERROR: f"an error of ε per step, γ = {rates.ERROR_GAMMA}, T7's bound",
+    rates.PAIRED: f"two mirror maps, η = {rates.PAIRED_ETA:g}",
     rates.RANK: "DAPO by the rank of its features",
     rates.EQUAL: f"the same features of rank {rates.RANKS[-2]}",
+    rates.PAIRED_GROWING: "two mirror maps, growing steps",
 }
 
 _LEGENDS: dict[str, tuple[str, tuple[float, float], int]] = {
@@ -30,6 +32,8 @@ _LEGENDS: dict[str, tuple[str, tuple[float, float], int]] = {
     rates.ERROR: ("center right", (1, 0.5), 2),
     rates.RANK: ("lower left", (0, 0), 1),
     rates.EQUAL: ("center right", (1, 0.38), 1),
+    rates.PAIRED: ("center right", (1, 0.68), 2),
+    rates.PAIRED_GROWING: ("lower left", (0, 0), 1),
 }
 
 
@@ -39,9 +43,11 @@ def rates_caption(lines: Sequence[Line], seed: int) -> str:
         f"Medians of {lines[0].gap.shape[1]} Garnets ({rates.STATES} states, {rates.ACTIONS} actions, "
         f"γ = {rates.GAMMA} unless said, seed {seed}). Gap: V*(ρ) − V^k(ρ), with an error ε its maximum over states. "
         "Dashed: the bounds, which are earlier authors' or follow from them; those of DAPO's own theorem are not "
-        f"known to us. Lower row: Φ the negative entropy, τ = {rates.TAU}, dual vectors linear in random features of "
+        "known to us. Second row: Φ the negative entropy, "
+        f"τ = {rates.TAU}, dual vectors linear in random features of "
         f"{rates.STATES * rates.ACTIONS} state-action pairs; solve: one linear system for each iteration. AMPO fits by "
-        "squared error, centred: up to a constant per state; DAPO by the dual Bregman divergence."
+        "squared error, centred: up to a constant per state; DAPO by the dual Bregman divergence. "
+        "Third row: the target y = ∇Φ(π^k) + ηQ has the first mirror map, its projection the second."
     )
 
 
@@ -56,7 +62,7 @@ def sac_caption(runs: Sequence[Run], seed: int) -> str:
 
 def draw_rates(lines: Sequence[Line], seed: int, paper: Paper) -> Figure:
     """A panel for each of rates.PANELS."""
-    grid = layout.grid_of(len(rates.PANELS), Paper(PAGE))
+    grid = layout.grid_of(4, Paper(PAGE))._replace(rows=3)
     figure, panels = layout.panels_of(grid, len(rates.PANELS))
     for panel, name in zip(panels, rates.PANELS, strict=True):
         for index, line in enumerate(line for line in lines if line.panel == name):

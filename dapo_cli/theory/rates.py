@@ -36,8 +36,12 @@ ERRORS = (1e-8, 1e-6, 1e-4)
 ERROR_GAMMA = 0.5  # at 0.9 the bound's floor would lie above every value
 SOLVES = 20  # Gauss-Newton steps that DAPO takes where it is given them
 
+PAIRS = (("kl", "kl"), ("l2", "l2"), ("kl", "l2"), ("l2", "kl"))  # mirror map of the fit, and of the projection
+PAIRED_ETA, PAIRED_RATIO = 5.0, 1.3
+
 EXACT, ERROR, RANK, EQUAL = "growing steps", "an error of ε in every step", "DAPO by rank", "equal class"
-PANELS = (EXACT, ERROR, RANK, EQUAL)
+PAIRED, PAIRED_GROWING = "two mirror maps, fixed step", "two mirror maps, growing steps"
+PANELS = (EXACT, ERROR, RANK, EQUAL, PAIRED, PAIRED_GROWING)
 
 
 class Line(NamedTuple):
@@ -55,7 +59,7 @@ class Line(NamedTuple):
 def lines(instances: int, seed: int) -> list[Line]:
     """Every line of the figure, on the same MDPs."""
     mdp = garnet(instances, STATES, ACTIONS, SUCCESSORS, GAMMA, torch.Generator().manual_seed(seed))
-    return [*_exact(mdp), *_errors(mdp._replace(gamma=ERROR_GAMMA)), *_features(mdp, seed)]
+    return [*_exact(mdp), *_errors(mdp._replace(gamma=ERROR_GAMMA)), *_features(mdp, seed), *_pairs(mdp)]
 
 
 def _exact(mdp: MDP) -> Iterator[Line]:
@@ -87,6 +91,21 @@ def _errors(mdp: MDP) -> Iterator[Line]:
             bound.append(unrolled + floor)
         label, settings = f"ε = {epsilon:g}", {"step": "adaptive", "epsilon": epsilon}
         yield Line(ERROR, label, "pmd-kl-error", settings, torch.stack(gap), torch.stack(value), torch.stack(bound))
+
+
+def _pairs(mdp: MDP) -> Iterator[Line]:
+    """AMPO's open question, in the exact class: y = ∇Φ(π^k) + η Q of one map, projected with ∇Ψ* of another.
+
+    For Φ ≠ Ψ a fixed point need not be optimal, however many iterations; a step that grows outweighs ∇Φ(π^k).
+    """
+    growing = geometric(ETA, torch.full_like(mdp.r[:, 0, 0], PAIRED_RATIO))
+    for panel, step, words in (
+        (PAIRED, constant(PAIRED_ETA), {"step": "constant", "eta": PAIRED_ETA}),
+        (PAIRED_GROWING, growing, {"step": "growing", "eta": ETA}),
+    ):
+        for fit, projection in PAIRS:
+            run = _run(mdp, mirror_map(MAPS[fit]), step, improve=mirror_map(MAPS[projection]).project)
+            yield Line(panel, f"{fit}, {projection}", f"pmd-{fit}-{projection}", words, *run)
 
 
 def _features(mdp: MDP, seed: int) -> Iterator[Line]:
