@@ -156,7 +156,7 @@ class _Translator:
             self._unknown(node)
         holds = or_(_exists(Hyperparameter, named, _matches(node)), *(_earlier(entry, node) for entry in earlier))
         if any(literal.null for literal in node.literals):
-            had = or_(false(), *(_made_before(entry) for entry in earlier if entry.before is not None))
+            had = or_(false(), *(made_before(entry) for entry in earlier if entry.before is not None))
             return or_(holds, not_(or_(_exists(Hyperparameter, named, Hyperparameter.type != "null"), had)))
         return holds
 
@@ -224,7 +224,7 @@ def _earlier(entry: added.Added, node: Comparison) -> Condition:
     """That a run was made before a setting, and with a value as the comparison says."""
     if isinstance(entry.before, added.As):
         same = Hyperparameter.name == entry.before.name
-        return and_(_made_before(entry), _exists(Hyperparameter, same, _matches(node)))
+        return and_(made_before(entry), _exists(Hyperparameter, same, _matches(node)))
     value, literals = entry.before, [literal for literal in node.literals if not literal.null]
     number = isinstance(value, int | float) and not isinstance(value, bool)
     text = value if isinstance(value, str) else json.dumps(value)
@@ -234,10 +234,10 @@ def _earlier(entry: added.Added, node: Comparison) -> Condition:
         equal = literals[0].text.casefold() in text.casefold()
     else:
         equal = bool(_RANGES[node.operator](value, _bound(node))) if number else False
-    return _made_before(entry) if equal else false()
+    return made_before(entry) if equal else false()
 
 
-def _made_before(entry: added.Added) -> Condition:
+def made_before(entry: added.Added) -> Condition:
     """That a run lacks the setting because it was made before it."""
     beside = _exists(Hyperparameter, Hyperparameter.name == entry.beside)
     lacks = not_(_exists(Hyperparameter, Hyperparameter.name == entry.name))

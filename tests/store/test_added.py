@@ -13,6 +13,7 @@ from algorithms.core.types import Spaces
 from dapo_cli.analysis.comparison import build
 from dapo_cli.analysis.comparison.request import Request
 from dapo_cli.analysis.selection.grouping import differing
+from dapo_cli.analysis.selection.listing import select_runs
 from dapo_cli.analysis.selection.selected import Choice, select
 from dapo_cli.configuration import run_configuration
 from dapo_cli.errors import BadInput
@@ -57,6 +58,23 @@ def test_a_run_of_release_0_1_has_every_setting_and_its_hash(old: dict[str, Any]
     assert {row["name"]: row["value"] for row in restored.rows()} == whole
     assert run_configuration.identity(restored) == old["configuration"]
     assert configurations.configuration(old["algo"], "E-v0", 0, old["settings"]) == old["configuration"]
+
+
+def test_runs_are_sorted_by_what_old_ones_had(results, record_run, monkeypatch):
+    monkeypatch.setattr(added, "ADDED", (*added.ADDED, Added("word", "then", "initial_temperature", ("sac",))))
+    record_run(note="old", settings=old_run("sac"))
+    for note, rate, word in (("low", "0.0001", "zeal"), ("high", "0.001", "now")):
+        record_run(note=note, settings={**now("sac", f"temperature_learning_rate={rate}"), "word": word})
+    record_run("ppo", note="without", settings=old_run("ppo"))
+    order = [
+        [row["note"] for row in select_runs(results, sort=sort)[0]]
+        for sort in ("temperature_learning_rate", "-temperature_learning_rate", "word")
+    ]
+    assert order == [
+        ["low", "old", "high", "without"],
+        ["high", "old", "low", "without"],
+        ["high", "old", "low", "without"],
+    ]
 
 
 @pytest.mark.parametrize("algo", ["sac", "dapo-kl", "dapo-l2", "ampo"])

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, Float, Text, case, cast, func, literal, select, type_coerce
 
 from dapo_cli.analysis.selection.final import final_returns
 from dapo_cli.errors import BadInput, did_you_mean
-from dapo_cli.filters.sql import AGE, condition, hyperparameter_number, known_fields
+from dapo_cli.filters.sql import AGE, condition, hyperparameter_number, known_fields, made_before
 from store.records import runs
 from store.records.liveness import dead_runs, status_expression
 from store.records.summaries import final_return
+from store.schema import added
+from store.schema.added import Added, As
+from store.schema.encoding import encode_setting
 from store.schema.models import Hyperparameter, Run, Tag
 
 if TYPE_CHECKING:
@@ -62,11 +66,26 @@ def _sort_expressions(database: Database, session: Session, key: str) -> list[Co
         return [Run.__table__.columns["created_at"]]
     if key in Run.__table__.columns:
         return [Run.__table__.columns[key]]
-    if session.scalar(select(Hyperparameter.run_id).where(Hyperparameter.name == key).limit(1)) is None:
+    earlier = [entry for entry in added.ADDED if entry.name == key]
+    if not earlier and session.scalar(select(Hyperparameter.run_id).where(Hyperparameter.name == key).limit(1)) is None:
         sortable = [name for name in known_fields(session) if name != "tag"]
         raise BadInput(f"--sort: no run has a field '{key}': {did_you_mean(key, sortable)}")
-    of_run = (Hyperparameter.run_id == Run.id, Hyperparameter.name == key)
-    return [
-        select(value).where(*of_run).correlate(Run).scalar_subquery()
-        for value in (hyperparameter_number(), Hyperparameter.value)
-    ]
+    return [_setting(key, earlier, number) for number in (True, False)]
+
+
+def _setting(key: str, earlier: Sequence[Added], number: bool) -> ColumnElement[Any]:
+    """A run's setting as a number or as text, or what it was in a run made before it; NULL without either."""
+    value: ColumnElement[Any] = hyperparameter_number() if number else type_coerce(Hyperparameter.value, Text)
+
+    def of(name: str) -> ColumnElement[Any]:
+        named = (Hyperparameter.run_id == Run.id, Hyperparameter.name == name)
+        return select(value).where(*named).correlate(Run).scalar_subquery()
+
+    def before(entry: Added) -> ColumnElement[Any]:
+        if isinstance(entry.before, As):
+            return of(entry.before.name)
+        text, type_ = encode_setting(entry.before)
+        return literal(text, Text) if not number else cast(literal(text if type_ in ("int", "float") else None), Float)
+
+    known = [of(key), *(case((made_before(entry), before(entry))) for entry in earlier)]
+    return func.coalesce(*known) if earlier else known[0]
