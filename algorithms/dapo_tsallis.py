@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from algorithms.core.hyperparameters import Hyperparameters, hyperparameter
-from algorithms.core.mirror_maps import MirrorMap, mirror_map
+from algorithms.core.mirror_maps import MirrorMap, mirror_map, of_package
 from algorithms.core.tanh_gaussian import Gaussian
 from algorithms.core.types import Batch, Distribution, Draw, Metrics, Spaces
 from algorithms.family import actor_critic, proximal
@@ -38,8 +38,20 @@ class Config(ProximalConfig):
         1.5, "index of the Tsallis entropy; continuous actions: above 1, up to 2", "q", ge=0.5, le=3
     )
 
+    mirror: str = hyperparameter(
+        "tsallis", "mirror map: tsallis, or for finite actions one that a package offers (docs/plugin.md), whatever q"
+    )
+
     def resolved(self, spaces: Spaces) -> Hyperparameters:
-        """Raises ValueError for an index that continuous actions do not admit."""
+        """Raises ValueError for what continuous actions do not admit, and for an unknown mirror map."""
+        if self.mirror != "tsallis":
+            of_package(self.mirror)
+            if not spaces.choices:
+                raise ValueError(f"mirror = {self.mirror}: for continuous actions only tsallis is defined; or set bins")
+            known = super().resolved(spaces)
+            # Φ̄ of a given entropy has no form that holds for every map.
+            fixed = {"temperature": self.initial_temperature} if self.temperature == "auto" else {}
+            return known.model_copy(update=fixed)
         if not spaces.choices and not 1 < self.q <= 2:
             raise ValueError(
                 f"q = {self.q:g}: for continuous actions the integral of π^q needs 1 < q <= 2; "
@@ -48,8 +60,8 @@ class Config(ProximalConfig):
         return super().resolved(spaces)
 
     def mirror_map(self) -> MirrorMap:
-        """Φ(p) = Σ (p^q - p)/(q (q - 1))."""
-        return mirror_map(self.q)
+        """Φ(p) = Σ (p^q - p)/(q (q - 1)), or that of a package."""
+        return mirror_map(self.q) if self.mirror == "tsallis" else of_package(self.mirror)
 
 
 init = proximal.init

@@ -9,15 +9,20 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import algorithms
+from algorithms.core import mirror_maps
 from dapo_cli.app import main
 from dapo_cli.configuration import run_configuration
 from dapo_cli.errors import BadInput
+from store import frames
+from store.session import Database
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "plugin.md").read_text(encoding="utf-8")
@@ -87,7 +92,7 @@ def test_an_algorithm_for_one_kind_of_actions_says_so_once(
     plug_in: Callable[[str], None], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     """In one line that names those that can, before anything is written; and in the list."""
-    plug_in(SAC + block("python", 1))
+    plug_in(SAC + block("python", 2))
     typed = ["train", "--algo", "mine", "--env", "CartPole-v1", "--db", str(tmp_path / "runs.db")]
     for words in ([], ["--dry-run"]):
         assert main([*typed, *words]) == 2
@@ -131,3 +136,70 @@ def test_a_broken_plug_in_is_one_line(plug_in: Callable[[str], None], text: str,
     assert "\n" not in str(caught.value)
     for word in words:
         assert word in str(caught.value)
+
+
+@pytest.fixture
+def map_of_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
+    """Installs a module with this text, whose HalvedEntropy is the mirror map `halved-entropy`."""
+
+    def install(text: str) -> None:
+        (tmp_path / "halved_entropy.py").write_text(text, encoding="utf-8")
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.delitem(sys.modules, "halved_entropy", raising=False)
+        point = metadata.EntryPoint("halved-entropy", "halved_entropy:HalvedEntropy", mirror_maps.ENTRY_POINT_GROUP)
+        monkeypatch.setattr(
+            mirror_maps.metadata, "entry_points", lambda **wanted: metadata.EntryPoints([point]).select(**wanted)
+        )
+
+    return install
+
+
+def listing(db: str) -> list[dict[str, Any]]:
+    with Database.read(db) as database:
+        return frames.runs(database).to_dict("records")
+
+
+def test_the_page_s_mirror_map_trains_and_is_one(map_of_package: Callable[[str], None], tmp_path: Path) -> None:
+    map_of_package(block("python", 1))
+    Phi, (p, r) = (
+        mirror_maps.of_package("halved-entropy"),
+        torch.rand(2, 20, 5, dtype=torch.float64).log_softmax(-1).exp(),
+    )
+    slope = torch.func.grad(lambda r: Phi.phi(r).sum())(r)
+    torch.testing.assert_close(Phi.divergence(p, r), Phi.phi(p) - Phi.phi(r) - (slope * (p - r)).sum(-1))
+    torch.testing.assert_close(Phi.project(Phi.gradient(p)), p)
+    db = str(tmp_path / "runs.db")
+    small = "learning_starts=50 batch_size=16 hidden_sizes=[8] mirror=halved-entropy".split()
+    typed = ["train", "--algo", "dapo-tsallis", "--env", "CartPole-v1", "--steps", "120", "--eval-episodes", "1", "-q"]
+    assert main([*typed, "--db", db, *(word for one in small for word in ("--set", one))]) == 0
+    (run,) = listing(db)
+    assert (run["status"], run["temperature"], run["mirror"]) == ("completed", 0.2, "halved-entropy")
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "words"),
+    [
+        ("", "halved", "no mirror map is called 'halved': choose one of halved-entropy"),
+        ("import nothing_such\n", "halved-entropy", "cannot be loaded (ModuleNotFoundError: No module named"),
+        (
+            "class HalvedEntropy:\n    phi = 0\n",
+            "halved-entropy",
+            "lacks gradient, project, conjugate, divergence, slope",
+        ),
+    ],
+    ids=["unknown", "import", "lacks"],
+)
+def test_a_broken_mirror_map_is_one_line(
+    map_of_package: Callable[[str], None],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    text: str,
+    name: str,
+    words: str,
+) -> None:
+    map_of_package(text)
+    typed = ["train", "--algo", "dapo-tsallis", "--env", "CartPole-v1", "--db", str(tmp_path / "runs.db")]
+    assert main([*typed, "--set", f"mirror={name}"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert words in line
+    assert not list(tmp_path.glob("*.db"))

@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Protocol
+from importlib import metadata
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor
+
+ENTRY_POINT_GROUP = "dapo.mirror_maps"
 
 
 class MirrorMap(Protocol):
@@ -207,6 +210,36 @@ def mirror_map(q: float) -> MirrorMap:
     """The Tsallis family by q: 1 is the negative entropy, 2 ½ Σ p² - ½; ValueError unless 0 < q < ∞."""
     special: dict[float, MirrorMap] = {1.0: NegativeEntropy(), 2.0: SquaredL2(-0.5)}
     return special.get(float(q)) or Tsallis(float(q))
+
+
+def offered() -> list[str]:
+    """Names of the mirror maps that other packages offer, sorted."""
+    return sorted(metadata.entry_points(group=ENTRY_POINT_GROUP).names)
+
+
+def of_package(name: str) -> MirrorMap:
+    """The mirror map that a package offers under this name: a class, made without arguments, or an instance.
+
+    Raises ValueError for a name that no package offers, and for what is no mirror map.
+    """
+    points = list(metadata.entry_points(group=ENTRY_POINT_GROUP, name=name))
+    if not points:
+        known = (
+            f": choose one of {', '.join(offered())}" if offered() else ", and no package offers one: docs/plugin.md"
+        )
+        raise ValueError(f"no mirror map is called '{name}'{known}")
+    try:
+        found = points[0].load()
+        Phi = found() if isinstance(found, type) else found
+    except Exception as error:  # whatever a package's own code raises
+        cause = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ValueError(
+            f"the mirror map '{name}' cannot be loaded ({cause}): repair or uninstall its package"
+        ) from error
+    missing = [part for part in vars(MirrorMap) if not part.startswith("_") and not hasattr(Phi, part)]
+    if missing:
+        raise ValueError(f"the mirror map '{name}' lacks {', '.join(missing)}: its package must offer all of MirrorMap")
+    return cast("MirrorMap", Phi)
 
 
 def least(dtype: torch.dtype) -> float:

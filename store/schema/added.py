@@ -38,6 +38,7 @@ ADDED = (
     Added("reading", "regularised", beside="interleaved", algos=("ampo",)),
     Added("fitted_at", "mixed", beside="interleaved"),
     Added("temperature_follows", "policy", beside="orientation"),
+    Added("mirror", "tsallis", beside="q"),
     Added("temperature_follows", "policy", beside="samples", algos=("dapo-kl-star",)),
 )
 

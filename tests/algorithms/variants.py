@@ -62,6 +62,8 @@ def _all(spaces: Spaces) -> Iterator[Variant]:
             choices = (False, True) if field.annotation is bool else choices
             # What MAMPO's dual network does can only be told where it has one.
             network = {"reading": "network"} if name == "mampo" and key in ("interleaved", "fitted_at") else {}
+            if key == "critic_reduction" and name == "sac":  # the critics are the same for all
+                yield from (Variant(name, spaces, critic_reduction=value) for value in choices)
             if key not in Hyperparameters.model_fields:
                 yield from (
                     Variant(name, spaces, **network, **{key: value}) for value in choices if value != field.default
