@@ -139,7 +139,7 @@ def test_a_broken_plug_in_is_one_line(plug_in: Callable[[str], None], text: str,
 
 
 @pytest.fixture
-def map_of_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
+def install_map(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
     """Installs a module with this text, whose HalvedEntropy is the mirror map `halved-entropy`."""
 
     def install(text: str) -> None:
@@ -147,33 +147,29 @@ def map_of_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[
         monkeypatch.syspath_prepend(tmp_path)
         monkeypatch.delitem(sys.modules, "halved_entropy", raising=False)
         point = metadata.EntryPoint("halved-entropy", "halved_entropy:HalvedEntropy", mirror_maps.ENTRY_POINT_GROUP)
-        monkeypatch.setattr(
-            mirror_maps.metadata, "entry_points", lambda **wanted: metadata.EntryPoints([point]).select(**wanted)
-        )
+        points = metadata.EntryPoints([point])
+        monkeypatch.setattr(mirror_maps.metadata, "entry_points", lambda **wanted: points.select(**wanted))
 
     return install
 
 
-def listing(db: str) -> list[dict[str, Any]]:
-    with Database.read(db) as database:
-        return frames.runs(database).to_dict("records")
-
-
-def test_the_page_s_mirror_map_trains_and_is_one(map_of_package: Callable[[str], None], tmp_path: Path) -> None:
-    map_of_package(block("python", 1))
-    Phi, (p, r) = (
-        mirror_maps.of_package("halved-entropy"),
-        torch.rand(2, 20, 5, dtype=torch.float64).log_softmax(-1).exp(),
-    )
-    slope = torch.func.grad(lambda r: Phi.phi(r).sum())(r)
-    torch.testing.assert_close(Phi.divergence(p, r), Phi.phi(p) - Phi.phi(r) - (slope * (p - r)).sum(-1))
-    torch.testing.assert_close(Phi.project(Phi.gradient(p)), p)
+def test_the_mirror_map_of_the_page_trains_and_is_one(install_map: Callable[[str], None], tmp_path: Path) -> None:
+    install_map(block("python", 1))
+    halved = mirror_maps.of_package("halved-entropy")
+    p, r = torch.rand(2, 20, 5, dtype=torch.float64).log_softmax(-1).exp()
+    slope = torch.func.grad(lambda r: halved.phi(r).sum())(r)
+    torch.testing.assert_close(halved.divergence(p, r), halved.phi(p) - halved.phi(r) - (slope * (p - r)).sum(-1))
+    torch.testing.assert_close(halved.project(halved.gradient(p)), p)
     db = str(tmp_path / "runs.db")
     small = "learning_starts=50 batch_size=16 hidden_sizes=[8] mirror=halved-entropy".split()
     typed = ["train", "--algo", "dapo-tsallis", "--env", "CartPole-v1", "--steps", "120", "--eval-episodes", "1", "-q"]
     assert main([*typed, "--db", db, *(word for one in small for word in ("--set", one))]) == 0
-    (run,) = listing(db)
+    with Database.read(db) as database:
+        (run,) = frames.runs(database).to_dict("records")
     assert (run["status"], run["temperature"], run["mirror"]) == ("completed", 0.2, "halved-entropy")
+
+
+LACKS = "lacks gradient, project, conjugate, divergence, slope"
 
 
 @pytest.mark.parametrize(
@@ -181,23 +177,19 @@ def test_the_page_s_mirror_map_trains_and_is_one(map_of_package: Callable[[str],
     [
         ("", "halved", "no mirror map is called 'halved': choose one of halved-entropy"),
         ("import nothing_such\n", "halved-entropy", "cannot be loaded (ModuleNotFoundError: No module named"),
-        (
-            "class HalvedEntropy:\n    phi = 0\n",
-            "halved-entropy",
-            "lacks gradient, project, conjugate, divergence, slope",
-        ),
+        ("class HalvedEntropy:\n    phi = 0\n", "halved-entropy", LACKS),
     ],
     ids=["unknown", "import", "lacks"],
 )
 def test_a_broken_mirror_map_is_one_line(
-    map_of_package: Callable[[str], None],
+    install_map: Callable[[str], None],
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
     text: str,
     name: str,
     words: str,
 ) -> None:
-    map_of_package(text)
+    install_map(text)
     typed = ["train", "--algo", "dapo-tsallis", "--env", "CartPole-v1", "--db", str(tmp_path / "runs.db")]
     assert main([*typed, "--set", f"mirror={name}"]) == 2
     (line,) = capsys.readouterr().err.splitlines()

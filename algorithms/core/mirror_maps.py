@@ -224,18 +224,15 @@ def of_package(name: str) -> MirrorMap:
     """
     points = list(metadata.entry_points(group=ENTRY_POINT_GROUP, name=name))
     if not points:
-        known = (
-            f": choose one of {', '.join(offered())}" if offered() else ", and no package offers one: docs/plugin.md"
-        )
-        raise ValueError(f"no mirror map is called '{name}'{known}")
+        remedy = f"choose one of {', '.join(offered())}" if offered() else "no package offers one (docs/plugin.md)"
+        raise ValueError(f"no mirror map is called '{name}': {remedy}")
     try:
         found = points[0].load()
         Phi = found() if isinstance(found, type) else found
     except Exception as error:  # whatever a package's own code raises
         cause = " ".join(f"{type(error).__name__}: {error}".split())
-        raise ValueError(
-            f"the mirror map '{name}' cannot be loaded ({cause}): repair or uninstall its package"
-        ) from error
+        remedy = "repair or uninstall its package"
+        raise ValueError(f"the mirror map '{name}' cannot be loaded ({cause}): {remedy}") from error
     missing = [part for part in vars(MirrorMap) if not part.startswith("_") and not hasattr(Phi, part)]
     if missing:
         raise ValueError(f"the mirror map '{name}' lacks {', '.join(missing)}: its package must offer all of MirrorMap")
