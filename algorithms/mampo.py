@@ -33,7 +33,7 @@ class Config(DualNetworkConfig):
     reading: Literal["policy", "network"] = hyperparameter(
         "policy", "policy: no dual network; network: AMPO with the old policy's own dual vector, which is fragile"
     )
-    fitted_at: Literal["policy", "mixed"] = hyperparameter(
+    fitted_at: Literal["auto", "mixed", "policy"] = hyperparameter(
         "policy", "for reading = network: of π^k only; mixed: half of the replay, where log π^k has no lower bound"
     )
     samples: int = hyperparameter(4, "actions of π^k per state, for reading = policy", "N", ge=2)

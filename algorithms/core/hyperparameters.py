@@ -112,7 +112,7 @@ class Hyperparameters(SharedHyperparameters):
 
     def resolved(self, spaces: Spaces) -> Hyperparameters:
         """As above; what is automatic depends on the kind of the actions."""
-        discrete = bool(spaces.choices) and not self.bins
+        discrete = self.discrete(spaces)
         chosen = {name: values[discrete] for name, values in AUTO.items() if getattr(self, name) == "auto"}
         if self.critic_reduction == "auto":
             chosen["critic_reduction"] = "mean" if discrete else "joint-min" if spaces.choices else "min"
@@ -124,6 +124,10 @@ class Hyperparameters(SharedHyperparameters):
             largest = spaces.action * math.log(spaces.choices) if spaces.choices else 0.0
             numbers["target_entropy"] = 0.5 * largest if spaces.choices else -float(spaces.action)
         return known.model_copy(update=numbers)
+
+    def discrete(self, spaces: Spaces) -> bool:
+        """Whether the environment itself has finite actions: bins cut continuous ones."""
+        return bool(spaces.choices) and not self.bins
 
     def gradient_steps(self, steps: int) -> int:
         """Those of the critics or of the actor, whichever are more; before `resolved`, as for continuous actions."""

@@ -19,7 +19,7 @@ from algorithms.core.adam import Adam, adam_init, adam_step
 from algorithms.core.critics import Critics
 from algorithms.core.finite import FiniteCritics
 from algorithms.core.hyperparameters import Hyperparameters, hyperparameter
-from algorithms.core.types import Batch, Draw, Metrics
+from algorithms.core.types import Batch, Draw, Metrics, Spaces
 from algorithms.family.actor_critic import ActorCritic, temperature_step
 from algorithms.family.diagnostics import dual_errors
 
@@ -33,10 +33,20 @@ class DualNetworkConfig(Hyperparameters):
     m: int = hyperparameter(
         10, "gradient steps on the dual network, and as many on the policy, per iteration", "m", ge=1
     )
-    interleaved: bool = hyperparameter(False, "one step on each in every update, instead of m and then m")
-    fitted_at: Literal["mixed", "policy"] = hyperparameter(
-        "mixed", "actions of the dual network's fit: mixed: half of the replay, half of π^k; policy: of π^k only"
+    interleaved: bool | Literal["auto"] = hyperparameter(
+        "auto", "one step on each in every update, instead of m and then m; auto: in a discrete environment"
     )
+    fitted_at: Literal["auto", "mixed", "policy"] = hyperparameter(
+        "auto",
+        "actions of the dual network's fit: mixed: half of the replay, half of π^k; policy: of π^k only; auto: policy "
+        "in a discrete environment, else mixed",
+    )
+
+    def resolved(self, spaces: Spaces) -> Hyperparameters:
+        """As every one; what is automatic depends on the kind of the actions."""
+        chosen = {"interleaved": self.discrete(spaces), "fitted_at": "policy" if self.discrete(spaces) else "mixed"}
+        update = {name: value for name, value in chosen.items() if getattr(self, name) == "auto"}
+        return super().resolved(spaces).model_copy(update=update)
 
 
 class State(NamedTuple):

@@ -59,7 +59,7 @@ def _all(spaces: Spaces) -> Iterator[Variant]:
         yield Variant(name, spaces)
         for key, field in algorithms.load(name).Config.model_fields.items():
             choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
-            choices = (False, True) if field.annotation is bool else choices
+            choices = (False, True) if bool in (field.annotation, *get_args(field.annotation)) else choices
             # What MAMPO's dual network does can only be told where it has one.
             network = {"reading": "network"} if name == "mampo" and key in ("interleaved", "fitted_at") else {}
             if key == "critic_reduction" and name == "sac":  # the critics are the same for all
