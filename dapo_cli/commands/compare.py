@@ -14,7 +14,7 @@ from dapo_cli.options import shared
 from dapo_cli.terminal import console
 
 if TYPE_CHECKING:
-    from dapo_cli.analysis.comparison.build import Cell, Table
+    from dapo_cli.analysis.comparison.table import Cell, Table
 
 
 def compare(

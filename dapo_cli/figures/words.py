@@ -14,7 +14,7 @@ from dapo_cli.figures.layout import Paper
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from dapo_cli.analysis.comparison.build import Table
+    from dapo_cli.analysis.comparison.table import Table
     from dapo_cli.statistics.estimates import Estimate
 
 

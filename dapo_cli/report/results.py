@@ -8,7 +8,7 @@ from itertools import combinations
 from typing import Any
 
 from dapo_cli.analysis.comparison import cell_text
-from dapo_cli.analysis.comparison.build import Cell, Table
+from dapo_cli.analysis.comparison.table import Cell, Table
 from dapo_cli.analysis.export import captions
 from dapo_cli.analysis.selection.labels import Label, key_text
 from dapo_cli.report.html_listing import Listing, Part

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from dapo_cli.analysis.accounts import cost, ledger
-from dapo_cli.analysis.comparison.build import Table
+from dapo_cli.analysis.comparison.table import Table
 from dapo_cli.analysis.selection import labels
 from dapo_cli.analysis.selection.labels import Key, key_text
 from dapo_cli.analysis.selection.selected import Record

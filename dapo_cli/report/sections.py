@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from dapo_cli.analysis.accounts import cost, ledger
 from dapo_cli.analysis.comparison import build
-from dapo_cli.analysis.comparison.build import Table
 from dapo_cli.analysis.comparison.request import Request
+from dapo_cli.analysis.comparison.table import Table
 from dapo_cli.analysis.curves import learning_curves
 from dapo_cli.analysis.curves.series import RETURN, TRAIN_RETURN
 from dapo_cli.analysis.export import captions

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from dapo_cli.analysis.comparison import build
-from dapo_cli.analysis.comparison.build import Cell, Table
 from dapo_cli.analysis.comparison.request import Request
+from dapo_cli.analysis.comparison.table import Cell, Table
 from dapo_cli.analysis.selection.labels import Label
 from dapo_cli.analysis.selection.selected import SEE_RUNS, without_evaluations
 from dapo_cli.errors import BadInput

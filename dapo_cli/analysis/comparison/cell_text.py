@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import product
 
-from dapo_cli.analysis.comparison.build import Cell, Table
+from dapo_cli.analysis.comparison.table import Cell, Table
 from dapo_cli.analysis.selection.labels import Label, label_text
 from dapo_cli.statistics.estimates import Estimate
 from dapo_cli.terminal.formatting import fixed_text, number_text, steps_text

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dapo_cli.analysis.comparison import build
-from dapo_cli.analysis.comparison.build import Cell, Table
+from dapo_cli.analysis.comparison.table import Cell, Table
 from dapo_cli.analysis.selection.labels import Label, key_text
 from dapo_cli.analysis.selection.selected import Choice
 from dapo_cli.terminal import console

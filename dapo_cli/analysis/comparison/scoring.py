@@ -17,8 +17,8 @@ from dapo_cli.terminal.formatting import number_text
 from store.records import settings
 
 if TYPE_CHECKING:
-    from dapo_cli.analysis.comparison.build import Cell
     from dapo_cli.analysis.comparison.request import Request
+    from dapo_cli.analysis.comparison.table import Cell
     from dapo_cli.analysis.selection.labels import Label
     from store.session import Database
 

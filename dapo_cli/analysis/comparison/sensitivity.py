@@ -8,8 +8,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dapo_cli.analysis.comparison import build, cell_text
-from dapo_cli.analysis.comparison.build import Cell, Table
 from dapo_cli.analysis.comparison.request import Request
+from dapo_cli.analysis.comparison.table import Cell, Table
 from dapo_cli.analysis.selection import labels
 from dapo_cli.analysis.selection.labels import Key, Label, key_text
 from dapo_cli.analysis.selection.selected import SEE_RUNS, without_evaluations

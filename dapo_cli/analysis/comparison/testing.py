@@ -12,7 +12,7 @@ from dapo_cli.analysis.selection.labels import Label
 from dapo_cli.statistics.estimates import CONFIDENCE
 
 if TYPE_CHECKING:
-    from dapo_cli.analysis.comparison.build import Cell
+    from dapo_cli.analysis.comparison.table import Cell
     from dapo_cli.statistics.differences import Difference
 
 Cells = Mapping[tuple[Label, Label], "Cell"]

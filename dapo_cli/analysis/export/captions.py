@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from dapo_cli.analysis.comparison import cell_text
-from dapo_cli.analysis.comparison.build import Table
+from dapo_cli.analysis.comparison.table import Table
 from dapo_cli.analysis.selection.labels import Label
 from dapo_cli.statistics.estimates import CONFIDENCE
 from dapo_cli.terminal.formatting import steps_text

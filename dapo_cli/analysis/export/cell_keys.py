@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dapo_cli.analysis.comparison.build import Cell, Table
     from dapo_cli.analysis.comparison.request import Request
+    from dapo_cli.analysis.comparison.table import Cell, Table
     from dapo_cli.analysis.selection.selected import Record
 
 Place = tuple[int, int]

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dapo_cli.analysis.comparison.build import Table
+from dapo_cli.analysis.comparison.table import Table
 from dapo_cli.analysis.export import cell_keys, sheets
 from dapo_cli.analysis.export.sheets import Entry, Part, Sheet, Style
 from dapo_cli.analysis.selection.labels import Key, key_text, label_order, labels_of

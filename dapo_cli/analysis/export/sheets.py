@@ -10,7 +10,7 @@ from itertools import product
 from typing import Any, NamedTuple
 
 from dapo_cli.analysis.comparison import cell_text
-from dapo_cli.analysis.comparison.build import Cell, Table
+from dapo_cli.analysis.comparison.table import Cell, Table
 from dapo_cli.analysis.export import captions, cell_keys
 from dapo_cli.analysis.selection.labels import Label, key_text
 from dapo_cli.terminal.console import visible

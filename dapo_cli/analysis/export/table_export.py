@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dapo_cli.analysis.comparison import build
-from dapo_cli.analysis.comparison.build import Table
 from dapo_cli.analysis.comparison.request import Request
+from dapo_cli.analysis.comparison.table import Table
 from dapo_cli.analysis.export import cell_keys, sheets
 from dapo_cli.analysis.export.sheets import Sheet, Style
 from dapo_cli.analysis.export.writers import FORMATS
