@@ -48,6 +48,7 @@ class Config(DualNetworkConfig):
 
 
 init = dual_network.init
+refresh = dual_network.refresh
 
 
 def regulariser(model: ActorCritic, pi: Distribution, draw: Draw) -> Tensor:
@@ -113,11 +114,6 @@ def schedule(config: Config) -> tuple[tuple[str, int], ...]:
 def noise_samples(config: Config) -> int:  # noqa: ARG001
     """One sample at s' for the critics, one at s for π^k, one at s for the policy."""
     return 3
-
-
-def refresh(state: State) -> State:
-    """The policy and its dual network become the old ones."""
-    return state._replace(old_actor=state.actor, old_dual=state.dual)
 
 
 def diagnose(model: ActorCritic, state: State, old_actor: Tensor, s: Tensor, noise: Tensor, c: Any) -> Metrics:

@@ -41,8 +41,8 @@ class Config(Hyperparameters):
 init = proximal.init
 critic_step = actor_critic.critic_step
 regulariser = negative_entropy
-schedule = proximal.schedule
-refresh = proximal.refresh
+schedule = actor_critic.schedule
+refresh = actor_critic.refresh
 
 
 def actor_loss(

@@ -46,9 +46,9 @@ class Config(ProximalConfig):
 
 
 init = proximal.init
-noise_samples = proximal.noise_samples
-schedule = proximal.schedule
-refresh = proximal.refresh
+noise_samples = actor_critic.noise_samples
+schedule = actor_critic.schedule
+refresh = actor_critic.refresh
 
 
 def inner(policy: Any, p: Distribution, q: Distribution) -> Tensor:

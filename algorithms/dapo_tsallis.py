@@ -65,9 +65,9 @@ class Config(ProximalConfig):
 
 
 init = proximal.init
-noise_samples = proximal.noise_samples
-schedule = proximal.schedule
-refresh = proximal.refresh
+noise_samples = actor_critic.noise_samples
+schedule = actor_critic.schedule
+refresh = actor_critic.refresh
 
 
 def overlap(p: Gaussian, b: Gaussian, q: float) -> Tensor:

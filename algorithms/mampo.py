@@ -40,6 +40,7 @@ class Config(DualNetworkConfig):
 
 
 init = dual_network.init
+refresh = dual_network.refresh
 critic_step = actor_critic.critic_step
 regulariser = negative_entropy
 
@@ -95,11 +96,6 @@ def noise_samples(config: Config) -> int:
 def schedule(config: Config) -> tuple[tuple[str, int], ...]:
     """As AMPO's; without a dual network, m steps on the policy."""
     return (("policy", config.m),) if config.reading == "policy" else dual_network.schedule(config)
-
-
-def refresh(state: State) -> State:
-    """The policy and its dual network become the old ones."""
-    return state._replace(old_actor=state.actor, old_dual=state.dual)
 
 
 def diagnose(model: ActorCritic, state: State, old_actor: Tensor, s: Tensor, noise: Tensor, c: Any) -> Metrics:

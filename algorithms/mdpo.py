@@ -18,7 +18,7 @@ from algorithms.core.hyperparameters import Hyperparameters, hyperparameter
 from algorithms.core.mlp import MLP
 from algorithms.core.types import Batch, Draw, Metrics, Spaces
 from algorithms.family import actor_critic
-from algorithms.family.actor_critic import ActorCritic, negative_entropy, temperature_step
+from algorithms.family.actor_critic import ActorCritic, actor_step, negative_entropy
 from algorithms.family.diagnostics import dual_errors
 
 
@@ -71,6 +71,9 @@ def init(model: ActorCritic, generator: torch.Generator) -> State:
 
 
 regulariser = negative_entropy
+noise_samples = actor_critic.noise_samples
+schedule = actor_critic.schedule
+refresh = actor_critic.refresh
 
 
 def critic_step(model: ActorCritic, state: State, batch: Batch, noise: Tensor, c: Any) -> tuple[State, Metrics]:
@@ -128,30 +131,11 @@ def policy_step(model: ActorCritic, state: State, batch: Batch, noise: Tensor, c
     def loss(actor: Tensor) -> tuple[Tensor, Draw]:
         return actor_loss(model, actor, state.old_actor, state.critic, tau, c.beta, batch.observation, noise[1])
 
-    gradient, (value, draw) = grad_and_value(loss, has_aux=True)(state.actor)
-    actor, adam = adam_step(state.actor, gradient, state.actor_adam, c.learning_rate)
-    entropy = -model.policy.expectation(draw, draw.log_prob).mean()
-    new = state._replace(actor=actor, actor_adam=adam)
-    new, metrics = temperature_step(model, new, -entropy, -c.target_entropy, c)
-    return new, {"actor_loss": value, "entropy": entropy, "eta": c.beta / (tau * (1 - c.beta)), **metrics}
+    new, metrics = actor_step(model, state, c, loss)
+    return new, {"eta": c.beta / (tau * (1 - c.beta)), **metrics}
 
 
 PHASES = {"policy": policy_step}
-
-
-def noise_samples(config: Config) -> int:  # noqa: ARG001
-    """One sample at s' for the critics (at s, if faithful), one at s for the policy."""
-    return 2
-
-
-def schedule(config: Config) -> tuple[tuple[str, int], ...]:
-    """A policy iteration is m gradient steps."""
-    return (("policy", config.m),)
-
-
-def refresh(state: State) -> State:
-    """π^{k+1} becomes the old policy."""
-    return state._replace(old_actor=state.actor)
 
 
 def diagnose(model: ActorCritic, state: State, old_actor: Tensor, s: Tensor, noise: Tensor, c: Any) -> Metrics:

@@ -10,13 +10,12 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.func import grad_and_value
 
-from algorithms.core.adam import Adam, adam_step
+from algorithms.core.adam import Adam
 from algorithms.core.hyperparameters import Hyperparameters
 from algorithms.core.types import Batch, Draw, Metrics
 from algorithms.family import actor_critic
-from algorithms.family.actor_critic import ActorCritic, negative_entropy, temperature_step
+from algorithms.family.actor_critic import ActorCritic, actor_step, negative_entropy
 from algorithms.family.diagnostics import dual_errors
 
 
@@ -43,6 +42,7 @@ def init(model: ActorCritic, generator: torch.Generator) -> State:
 
 critic_step = actor_critic.critic_step
 regulariser = negative_entropy
+noise_samples = actor_critic.noise_samples
 
 
 def actor_loss(
@@ -61,20 +61,10 @@ def policy_step(model: ActorCritic, state: State, batch: Batch, noise: Tensor, c
     def loss(actor: Tensor) -> tuple[Tensor, Draw]:
         return actor_loss(model, actor, state.critic, tau, batch.observation, noise[1])
 
-    gradient, (value, draw) = grad_and_value(loss, has_aux=True)(state.actor)
-    actor, adam = adam_step(state.actor, gradient, state.actor_adam, c.learning_rate)
-    entropy = -model.policy.expectation(draw, draw.log_prob).mean()
-    new = state._replace(actor=actor, actor_adam=adam)
-    new, metrics = temperature_step(model, new, -entropy, -c.target_entropy, c)
-    return new, {"actor_loss": value, "entropy": entropy, **metrics}
+    return actor_step(model, state, c, loss)
 
 
 PHASES = {"policy": policy_step}
-
-
-def noise_samples(config: Config) -> int:  # noqa: ARG001
-    """One sample at s' for the critics, one at s for the policy."""
-    return 2
 
 
 def schedule(config: Config) -> tuple[tuple[str, int], ...]:  # noqa: ARG001

@@ -102,6 +102,18 @@ def critic_step(
     return new, {"critic_loss": value, "q": q_mean}
 
 
+def actor_step(
+    model: ActorCritic, state: Any, c: Any, loss: Callable[[Tensor], tuple[Tensor, Draw]]
+) -> tuple[Any, Metrics]:
+    """One gradient step on the policy's loss, and one on an automatic temperature, by the entropy of the draw."""
+    gradient, (value, draw) = grad_and_value(loss, has_aux=True)(state.actor)
+    actor, adam = adam_step(state.actor, gradient, state.actor_adam, c.learning_rate)
+    entropy = -model.policy.expectation(draw, draw.log_prob).mean()
+    new = state._replace(actor=actor, actor_adam=adam)
+    new, metrics = temperature_step(model, new, -entropy, -c.target_entropy, c)
+    return new, {"actor_loss": value, "entropy": entropy, **metrics}
+
+
 def temperature_step(model: ActorCritic, state: Any, phi: Tensor, phi_target: Tensor, c: Any) -> tuple[Any, Metrics]:
     """One step on an automatic temperature, none on a fixed one: τ rises while the mean Φ(π) is above its target.
 
@@ -114,3 +126,21 @@ def temperature_step(model: ActorCritic, state: Any, phi: Tensor, phi_target: Te
     rate = c.temperature_learning_rate
     log_temperature, adam = adam_step(state.log_temperature, gradient, state.temperature_adam, rate)
     return state._replace(log_temperature=log_temperature, temperature_adam=adam), metrics
+
+
+# The defaults of the contract, for an algorithm with one phase of m steps between which π^k is frozen.
+
+
+def noise_samples(config: Any) -> int:  # noqa: ARG001
+    """One sample at s' for the critics, one at s for the policy."""
+    return 2
+
+
+def schedule(config: Any) -> tuple[tuple[str, int], ...]:
+    """A policy iteration is m gradient steps."""
+    return (("policy", config.m),)
+
+
+def refresh(state: Any) -> Any:
+    """π^{k+1} becomes the old policy."""
+    return state._replace(old_actor=state.actor)

@@ -20,7 +20,7 @@ from algorithms.core.critics import Critics
 from algorithms.core.finite import FiniteCritics
 from algorithms.core.hyperparameters import Hyperparameters, hyperparameter
 from algorithms.core.types import Batch, Draw, Metrics, Spaces
-from algorithms.family.actor_critic import ActorCritic, temperature_step
+from algorithms.family.actor_critic import ActorCritic, actor_step, temperature_step
 from algorithms.family.diagnostics import dual_errors
 
 OldDual = Callable[[Tensor, Draw], Tensor]  # (s, draw) -> values of the draw, in reward units
@@ -117,12 +117,8 @@ def projection_step(model: ActorCritic, state: State, batch: Batch, noise: Tenso
     def loss(actor: Tensor) -> tuple[Tensor, Draw]:
         return projection_loss(model, actor, state.dual, tau, batch.observation, noise[-1])
 
-    gradient, (value, draw) = grad_and_value(loss, has_aux=True)(state.actor)
-    actor, adam = adam_step(state.actor, gradient, state.actor_adam, c.learning_rate)
-    entropy = -model.policy.expectation(draw, draw.log_prob).mean()
-    new = state._replace(actor=actor, actor_adam=adam)
-    new, metrics = temperature_step(model, new, -entropy, -c.target_entropy, c)
-    return new, {"actor_loss": value, "entropy": entropy, "eta": c.beta / (tau * kept(model, c)), **metrics}
+    new, metrics = actor_step(model, state, c, loss)
+    return new, {"eta": c.beta / (tau * kept(model, c)), **metrics}
 
 
 def without_network(
@@ -158,6 +154,11 @@ def density_error(
     draws = policy.draw(policy.distribution(old_actor, s), noise)
     y = (1 - beta) * tau * draws.log_prob + beta * model.critic.of_draw(critic, s, draws)
     return draws, tau * policy.log_prob_of(policy.distribution(actor, s), draws) - y
+
+
+def refresh(state: State) -> State:
+    """The policy and its dual network become the old ones."""
+    return state._replace(old_actor=state.actor, old_dual=state.dual)
 
 
 def schedule(config: Any) -> tuple[tuple[str, int], ...]:

@@ -155,18 +155,3 @@ def finite_errors(
         "dual_error": Phi.dual_divergence(y, pi.dual).sum(-1).mean(),
         "kl_old": model.policy.kl(pi, old).mean(),
     }
-
-
-def noise_samples(config: Any) -> int:  # noqa: ARG001
-    """One sample at s' for the critics, one at s for the policy."""
-    return 2
-
-
-def schedule(config: Any) -> tuple[tuple[str, int], ...]:
-    """A policy iteration is m gradient steps."""
-    return (("policy", config.m),)
-
-
-def refresh(state: State) -> State:
-    """π^{k+1} becomes the old policy."""
-    return state._replace(old_actor=state.actor)
