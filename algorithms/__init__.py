@@ -1,7 +1,7 @@
 """The algorithms: one file each, pure functions over tensors. Imports torch only when an algorithm is loaded.
 
 The registry is this folder: a file `dapo_kl.py` is the algorithm `dapo-kl`. Another package adds its own through the
-entry-point group `dapo.algorithms` (name -> module). What such a module must offer: `algorithms.family.contract.Algorithm`.
+entry-point group `dapo.algorithms` (name -> module). `algorithms.family.contract` says what such a module must offer.
 """
 
 from __future__ import annotations

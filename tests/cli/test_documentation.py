@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from pathlib import Path
 
@@ -85,3 +86,23 @@ def test_the_code_beside_an_equation_is_the_code_that_runs():
             excerpts += 1
             assert [line for line in block.splitlines() if line.strip() not in source] == []
     assert excerpts >= 6
+
+
+@pytest.mark.parametrize("page", ["docs/architecture.md", "CONTRIBUTING.md", "AGENTS.md"])
+def test_pages_for_those_who_carry_on_name_what_is_there(page):
+    named = re.findall(
+        r"`((?:algorithms|store|dapo_cli|tests|benchmarks|docs)/[\w./-]*)`", (ROOT / page).read_text("utf-8")
+    )
+    assert [path for path in named if "your_name" not in path and not (ROOT / path).exists()] == []
+    assert named
+
+
+def test_what_is_public_can_be_imported():
+    """The modules that other packages may rely on keep their names."""
+    public = """algorithms.core.types algorithms.core.hyperparameters algorithms.core.mirror_maps algorithms.core.adam
+        algorithms.core.mlp algorithms.core.critics algorithms.core.finite algorithms.core.rollout
+        algorithms.core.tanh_gaussian algorithms.core.standardised algorithms.family.contract
+        algorithms.family.actor_critic algorithms.family.actor_value algorithms.family.proximal
+        algorithms.family.dual_network algorithms.family.diagnostics store.frames store.session"""
+    for name in public.split():
+        importlib.import_module(name)
