@@ -152,7 +152,11 @@ def test_a_cancelled_task_stops_its_worker(results):
     """Ray interrupts Python without a signal, which no system call notices."""
     location = str(results.path)
     threading.Thread(target=interrupt_once_at_work, args=(results.path,), daemon=True).start()
-    code, _, said = ray.work(["worker", "--db", location, "--stay"], {})
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    try:
+        code, _, said = ray.work(["worker", "--db", location, "--stay"], {})
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert (code, "stopped" in said) == (143, True)
 
 

@@ -113,8 +113,12 @@ def test_the_reason_of_a_failure_names_no_class_of_ours(db: str, kind: str) -> N
 def test_a_second_hangup_waits_for_the_checkpoint(db: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Shell and kernel each send one when a terminal is closed."""
     monkeypatch.setattr(Environment, "step", _hanging_up(Environment.step))
-    with pytest.raises(Interrupted, match="checkpoint saved") as caught:
-        start(db, "Walk")
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup, under which tests may run, ignores it
+    try:
+        with pytest.raises(Interrupted, match="checkpoint saved") as caught:
+            start(db, "Walk")
+    finally:
+        signal.signal(signal.SIGHUP, before)
     assert caught.value.exit_code == 128 + signal.SIGHUP
     assert status(db, only_run(db)) == "interrupted"
     assert rows(db, "SELECT reason, step FROM run") == [("SIGHUP", rows(db, "SELECT max(step) FROM checkpoint")[0][0])]
