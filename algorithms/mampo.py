@@ -34,7 +34,9 @@ class Config(DualNetworkConfig):
         "policy", "policy: no dual network; network: AMPO with the old policy's own dual vector, which is fragile"
     )
     fitted_at: Literal["auto", "mixed", "policy"] = hyperparameter(
-        "policy", "for reading = network: of π^k only; mixed: half of the replay, where log π^k has no lower bound"
+        "policy",
+        "for reading = network: of π^k only; mixed: half of the replay, where log π^k has no lower bound; auto: as "
+        "for AMPO",
     )
     samples: int = hyperparameter(4, "actions of π^k per state, for reading = policy", "N", ge=2)
 

@@ -69,7 +69,7 @@ class OnPolicyAlgorithm(Protocol):
 
     @staticmethod
     def init(model: ActorValue, generator: torch.Generator) -> State:
-        """The first state; it has the fields of `_actor_value.State`."""
+        """The first state; it has the fields of `actor_value.State`."""
 
     @staticmethod
     def critic_step(model: ActorValue, state: State, batch: Minibatch, c: Any) -> tuple[State, Metrics]:

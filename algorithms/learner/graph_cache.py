@@ -15,6 +15,7 @@ import platform
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from types import FunctionType, ModuleType
@@ -116,6 +117,7 @@ def digest(step: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> st
 
 
 OURS = __name__.partition(".")[0]  # the package whose files `_sources` hashes
+KNOWN = {OURS, "builtins", "numpy", "torch"}  # packages whose values their text tells apart
 UNSEEN = "<what could differ unseen>"
 
 
@@ -131,7 +133,12 @@ def _of(value: Any) -> Iterator[str]:
     elif isinstance(value, ModuleType):
         yield UNSEEN
     else:
-        yield f"{type(value).__module__}.{type(value).__qualname__} {value!r}"
+        kind = type(value)
+        yield f"{kind.__module__}.{kind.__qualname__} {value!r}"
+        if kind.__module__.partition(".")[0] not in KNOWN:  # such as a mirror map of another package
+            yield UNSEEN
+        for part in fields(value) if is_dataclass(value) and not isinstance(value, type) else ():
+            yield from _of(getattr(value, part.name))
 
 
 def _shape(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -12,6 +13,9 @@ from torch import Tensor
 from variants import Variant, variants
 
 from algorithms import dapo_kl
+from algorithms.core.finite import Factored
+from algorithms.core.mirror_maps import NegativeEntropy
+from algorithms.core.types import Spaces
 from algorithms.learner.graph_cache import digest, kept
 from algorithms.learner.off_policy import OffPolicyLearner, Stage
 
@@ -59,6 +63,18 @@ def test_what_cannot_be_told_apart_is_not_kept() -> None:
     assert digest(step_of(0.5, module="somebody.elses"), arguments(), OPTIONS) is None
     assert digest(step_of(object()), arguments(), OPTIONS) is None  # its text is an address
     assert digest(step_of(dapo_kl), arguments(), OPTIONS) is None  # a module, of which any function may be replaced
+
+
+@dataclass(frozen=True)
+class MirrorMapOfAPackage:
+    """Its text says nothing of its code."""
+
+
+def test_the_graph_of_another_package_s_mirror_map_is_not_kept() -> None:
+    policy = Factored.build(Spaces(2, 1, 3), (8,), "relu", False, NegativeEntropy())
+    assert digest(step_of(policy), arguments(), OPTIONS) is not None
+    theirs: Any = MirrorMapOfAPackage()
+    assert digest(step_of(replace(policy, mirror_map=theirs)), arguments(), OPTIONS) is None
 
 
 @pytest.mark.parametrize("variant", list(variants()), ids=lambda variant: variant.id)

@@ -183,7 +183,7 @@ def collect(
         remarks=(
             *([pooling] if pooling else []),
             *said,
-            *grouping.narrowing_note(split, list({label[1:] for label in groups}), keys[1:]),
+            *grouping.narrowing_note(split, sorted({label[1:] for label in groups}, key=labels.label_order), keys[1:]),
             *remarks.general,
             *chosen.notes(),
         ),
