@@ -11,7 +11,10 @@ import typer
 
 from dapo_cli.configuration.project_file import database_location
 from dapo_cli.errors import BadInput
-from dapo_cli.options import shared
+from dapo_cli.options import request_options, shared
+from dapo_cli.options.expansion import expanded
+from dapo_cli.options.request_options import PoolOver, Rigour, Scores
+from dapo_cli.options.run_options import ChosenRuns
 from dapo_cli.terminal import console
 
 if TYPE_CHECKING:
@@ -63,7 +66,9 @@ _OWN: dict[str, set[Kind]] = {
 """The options that not every kind has."""
 
 
+@expanded
 def plot(
+    *,
     context: typer.Context,
     kind: Annotated[
         Kind, typer.Argument(metavar="[KIND]", help="curves, sensitivity, profile, improvement or intervals.")
@@ -72,12 +77,7 @@ def plot(
         str,
         typer.Option(metavar="KEYS", help="A line (or row) for each value of these keys, too, such as beta,m or tag."),
     ] = "",
-    where: shared.Where = None,
-    tags: shared.Tags = None,
-    sweep: shared.Sweep = None,
-    selection: shared.Frozen = None,
-    tuning: shared.Tuning = False,
-    unfinished: shared.Unfinished = False,
+    choice: ChosenRuns,
     y: Annotated[
         str,
         typer.Option("--y", metavar="NAME", help="Of curves: return, train-return, or a diagnostic such as q."),
@@ -95,19 +95,13 @@ def plot(
     x: Annotated[
         str | None, typer.Option("--x", metavar="KEY", help="Of sensitivity: the hyperparameter, such as beta.")
     ] = None,
-    measure: shared.Measure = "final",
-    stat: shared.Stat = "mean",
-    normalise: shared.Normalise = None,
-    references: shared.References = None,
+    scores: Scores,
     base: Annotated[
         str | None,
         typer.Option(metavar="FILTER", help="Of improvement: over these runs [default: every pair]."),
     ] = None,
-    pool_over: shared.PoolOver = None,
-    allow: shared.Allow = "",
-    strict: shared.Strict = False,
-    resamples: shared.Resamples = 10_000,
-    seed: shared.ResamplingSeed = 0,
+    pool_over: PoolOver = None,
+    rigour: Rigour,
     style: Annotated[
         Style | None,
         typer.Option(metavar="WIDTH", help="column (3.4 in) or page (7 in) [default: what suits the figure]."),
@@ -129,8 +123,6 @@ def plot(
     The figure says what it shows, of which runs. With --json the numbers are printed, and a file is written only if
     --out names one.
     """
-    from dapo_cli.analysis.comparison.request import Request
-    from dapo_cli.analysis.selection import measures
     from dapo_cli.figures import style as looks
     from dapo_cli.figures.layout import Paper
     from dapo_cli.files import write_files
@@ -139,20 +131,13 @@ def plot(
     _check_options(context, kind)
     files = out or ([] if json else [Path(f"{kind.value}.pdf")])
     formats = {path: looks.format_of(path) for path in files}
-    keys = shared.keys("--by", by)
-    request = Request(
-        choice=shared.choice(where, tags, sweep, selection, tuning, unfinished),
-        rows=("algo", *(key for key in keys if key not in ("algo", "env"))),
-        measure=measures.parse(measure),
-        statistic=shared.statistic(stat),
-        normalise=normalise,
-        references=references,
+    request = request_options.request(
+        scores,
+        rigour,
+        choice=choice.choice(),
+        rows=request_options.rows(by),
         base=base,
-        pool_over=shared.pooled(pool_over),
-        allow=tuple(shared.keys("--allow", allow)),
-        strict=strict,
-        resamples=resamples,
-        seed=seed,
+        pool_over=request_options.pooled(pool_over),
     )
     with Database.read(database_location(db)) as database:
         if kind is Kind.CURVES:

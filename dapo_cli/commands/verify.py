@@ -93,7 +93,7 @@ def _tables_of(file: str) -> list[Found]:
 def _verified(database: Database, file: str, found: Found) -> dict[str, Any]:
     from dapo_cli.analysis.export import parse, table_export
     from dapo_cli.analysis.export.verify import moved
-    from dapo_cli.commands.table import from_command
+    from dapo_cli.options.table_options import from_command
     from store.errors import StoreError
     from store.records import exports as store_exports
 
