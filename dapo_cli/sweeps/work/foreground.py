@@ -6,8 +6,9 @@ import os
 import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from dapo_cli.configuration.assignments import assignment
 from dapo_cli.terminal import console
 
 if TYPE_CHECKING:
@@ -147,16 +148,10 @@ def search(location: str, definition: Definition, jobs: int, dry_run: bool, as_j
         best = found and {"values": found.values, "score": found.score}
         console.print_json({"sweep": definition.name, "best": best, "trials": [trial._asdict() for trial in trials]})
     elif found:
-        chosen = " ".join(f"--set {shlex.quote(f'{name}={_typed(value)}')}" for name, value in found.values.items())
+        chosen = " ".join(f"--set {shlex.quote(assignment(name, value))}" for name, value in found.values.items())
         console.info(f"best: {number_text(found.score)}; next, with seeds that the search has not seen: {chosen}")
     else:
         console.info("no trial has a score")
-
-
-def _typed(value: Any) -> str:
-    import json
-
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def cores() -> int:
