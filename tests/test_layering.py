@@ -65,7 +65,7 @@ DAPO_CLI = SHARED | {
     "dapo_cli.interchange": f"{BELOW} store",
     "dapo_cli.report": f"{BELOW} {ANALYSIS} dapo_cli.figures dapo_cli.interchange store",
     "dapo_cli.options": f"{BELOW} {ANALYSIS} dapo_cli.sweeps algorithms store",
-    "dapo_cli.app": f"{BELOW} store",
+    "dapo_cli.app": f"{BELOW} dapo_cli.options store",
     "dapo_cli.selftest": f"{BELOW} dapo_cli.app dapo_cli.training algorithms store",
     "dapo_cli.commands": "dapo_cli algorithms store",
     "dapo_cli.__main__": "dapo_cli.app",

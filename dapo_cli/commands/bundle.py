@@ -9,12 +9,10 @@ import typer
 
 from dapo_cli.configuration.project_file import database_location
 from dapo_cli.options import shared
-from dapo_cli.options.expansion import expanded
 from dapo_cli.options.page_options import Page
 from dapo_cli.terminal import console
 
 
-@expanded
 def bundle(
     *,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],

@@ -11,7 +11,6 @@ import typer
 
 from dapo_cli.configuration.project_file import database_location
 from dapo_cli.options import request_options, shared
-from dapo_cli.options.expansion import expanded
 from dapo_cli.options.request_options import Differences, Rigour, Scores
 from dapo_cli.options.run_options import ChosenRuns
 from dapo_cli.terminal import console
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from dapo_cli.analysis.comparison.table import Cell, Table
 
 
-@expanded
 def compare(
     *,
     by: Annotated[
@@ -52,14 +50,8 @@ def compare(
     from dapo_cli.analysis.selection.selected import Choice, without_evaluations
     from store.session import Database
 
-    request = request_options.request(
-        scores,
-        differences,
-        rigour,
-        choice=runs.choice(),
-        rows=request_options.rows(by),
-        cols=() if pooled else ("env",),
-    )
+    keys = {"rows": request_options.rows(by), "cols": () if pooled else ("env",)}
+    request = request_options.request(runs, scores, differences, rigour, **keys)
     with Database.read(database_location(db)) as database:
         table = build.build(database, request)
         changed = None

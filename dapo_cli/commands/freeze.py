@@ -10,12 +10,10 @@ import typer
 from dapo_cli.configuration.project_file import database_location
 from dapo_cli.errors import BadInput
 from dapo_cli.options import shared
-from dapo_cli.options.expansion import expanded
 from dapo_cli.options.run_options import ChosenRuns
 from dapo_cli.terminal import console
 
 
-@expanded
 def freeze(
     *,
     name: Annotated[

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dapo_cli.configuration.project_file import database_location
-from dapo_cli.options.expansion import expanded
 from dapo_cli.options.run_options import AnyRuns
 from dapo_cli.options.shared import Db, Json
 from dapo_cli.terminal import console
 
 
-@expanded
 def ledger(
     *,
     chosen: AnyRuns,

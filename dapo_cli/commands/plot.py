@@ -12,7 +12,6 @@ import typer
 from dapo_cli.configuration.project_file import database_location
 from dapo_cli.errors import BadInput
 from dapo_cli.options import request_options, shared
-from dapo_cli.options.expansion import expanded
 from dapo_cli.options.request_options import PoolOver, Rigour, Scores
 from dapo_cli.options.run_options import ChosenRuns
 from dapo_cli.terminal import console
@@ -54,7 +53,7 @@ _OWN: dict[str, set[Kind]] = {
     "band": _CURVES,
     "window": _CURVES,
     "runs": _CURVES,
-    "stat": {Kind.CURVES, Kind.SENSITIVITY},
+    "statistic": {Kind.CURVES, Kind.SENSITIVITY},
     "x": {Kind.SENSITIVITY},
     "base": {Kind.IMPROVEMENT},
     "measure": _SCORES,
@@ -66,7 +65,6 @@ _OWN: dict[str, set[Kind]] = {
 """The options that not every kind has."""
 
 
-@expanded
 def plot(
     *,
     context: typer.Context,
@@ -131,14 +129,8 @@ def plot(
     _check_options(context, kind)
     files = out or ([] if json else [Path(f"{kind.value}.pdf")])
     formats = {path: looks.format_of(path) for path in files}
-    request = request_options.request(
-        scores,
-        rigour,
-        choice=choice.choice(),
-        rows=request_options.rows(by),
-        base=base,
-        pool_over=request_options.pooled(pool_over),
-    )
+    rows = request_options.rows(by)
+    request = request_options.request(choice, scores, rigour, rows=rows, base=base, pool_over=pool_over)
     with Database.read(database_location(db)) as database:
         if kind is Kind.CURVES:
             drawn = _curves(database, request, y=y, band=band.value, window=window, runs=runs)
@@ -161,11 +153,12 @@ def plot(
 
 def _check_options(context: typer.Context, kind: Kind) -> None:
     """Raise BadInput for an option that means nothing to this kind."""
+    options = {param.name: param.opts[0] for param in context.command.params}
     for name, kinds in _OWN.items():
         source = context.get_parameter_source(name)
         if kind not in kinds and source is not None and source.name == "COMMANDLINE":
             able = " or ".join(f"dapo plot {one.value}" for one in Kind if one in kinds)
-            raise BadInput(f"--{name}: dapo plot {kind.value} does not take it: leave it out, or use {able}")
+            raise BadInput(f"{options[name]}: dapo plot {kind.value} does not take it: leave it out, or use {able}")
     if kind is Kind.SENSITIVITY and context.params["x"] is None:
         raise BadInput("--x: against which hyperparameter? Name it, such as --x beta")
 

@@ -11,7 +11,6 @@ import typer
 from dapo_cli.configuration.project_file import database_location
 from dapo_cli.errors import BadInput
 from dapo_cli.options import request_options, shared
-from dapo_cli.options.expansion import expanded
 from dapo_cli.options.run_options import FinishedRuns
 from dapo_cli.terminal import console
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from dapo_cli.analysis.comparison.table import Table
 
 
-@expanded
 def power(
     *,
     base: Annotated[str, typer.Option(metavar="FILTER", help="The runs to separate from, such as \"algo = 'sac'\".")],
@@ -58,13 +56,13 @@ def power(
     if not 0 < wanted < 1:
         raise BadInput(f"--power: {wanted:g} is no probability: give one between 0 and 1, such as 0.8")
     request = request_options.request(
-        choice=runs.choice(),
+        runs,
         rows=request_options.rows(by),
-        measure=request_options.measure(measure),
+        measure=measure,
         references=references,
         base=base,
-        pool_over=request_options.pooled(pool_over),
-        allow=request_options.allowed(allow),
+        pool_over=pool_over,
+        allow=allow,
     )
     sizes = {
         "difference": request_options.margin("--difference", difference),

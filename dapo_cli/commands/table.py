@@ -7,7 +7,6 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from dapo_cli.configuration.project_file import database_location
-from dapo_cli.options.expansion import expanded
 from dapo_cli.options.shared import Db
 from dapo_cli.options.table_options import TableOptions
 from dapo_cli.terminal import console
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from dapo_cli.analysis.export.table_export import Export
 
 
-@expanded
 def table(*, options: TableOptions, db: Db = None) -> None:
     """Write a table for a paper: a statistic of the runs' scores, with its interval.
 

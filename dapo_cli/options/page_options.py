@@ -37,10 +37,5 @@ class Page:
 
     def request(self) -> Request:
         """What they ask for, a row for each algorithm and value of the keys of `--by`; raises BadInput."""
-        return request_options.request(
-            self.scores,
-            self.differences,
-            choice=self.runs.choice(),
-            rows=request_options.rows(self.by, otherwise=keys("--vary", self.differences.vary)),
-            allow=request_options.allowed(self.allow),
-        )
+        rows = request_options.rows(self.by, otherwise=keys("--vary", self.differences.vary))
+        return request_options.request(self.runs, self.scores, self.differences, rows=rows, allow=self.allow)

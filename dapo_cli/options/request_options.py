@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dapo_cli.errors import BadInput, did_you_mean, naming
+from dapo_cli.options.run_options import AnyRuns
 from dapo_cli.options.shared import keys
 
 if TYPE_CHECKING:
@@ -39,19 +41,14 @@ Allow = Annotated[
 ]
 
 
-class Group(Protocol):
-    """Options that give some parts of a request."""
-
-    def parts(self) -> dict[str, Any]:
-        """Values of the request's fields by name; raises BadInput."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Scores:
     """How a run is scored, and what stands for several."""
 
     measure: Measure = "final"
-    stat: Annotated[str, typer.Option(metavar="STAT", help="Of the runs' scores: mean, median, iqm or gap.")] = "mean"
+    statistic: Annotated[
+        str, typer.Option("--stat", metavar="STAT", help="Of the runs' scores: mean, median, iqm or gap.")
+    ] = "mean"
     normalise: Annotated[
         str | None,
         typer.Option(
@@ -60,19 +57,6 @@ class Scores:
         ),
     ] = None
     references: References = None
-
-    def parts(self) -> dict[str, Any]:
-        """Values of the request's fields by name; raises BadInput."""
-        from dapo_cli.statistics.estimates import STATISTICS
-
-        if self.stat not in STATISTICS:
-            raise BadInput(f"--stat: no statistic '{self.stat}': {did_you_mean(self.stat, STATISTICS)}")
-        return {
-            "measure": measure(self.measure),
-            "statistic": self.stat,
-            "normalise": self.normalise,
-            "references": self.references,
-        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,15 +81,6 @@ class Differences:
         ),
     ] = None
 
-    def parts(self) -> dict[str, Any]:
-        """Values of the request's fields by name; raises BadInput."""
-        return {
-            "base": self.base,
-            "vary": tuple(keys("--vary", self.vary)),
-            "pool_over": pooled(self.pool_over),
-            "equivalent": margin("--equivalent", self.equivalent),
-        }
-
 
 @dataclass(frozen=True, kw_only=True)
 class Rigour:
@@ -116,21 +91,16 @@ class Rigour:
     resamples: Annotated[int, typer.Option(metavar="N", min=100, max=1_000_000, help="Bootstrap resamples.")] = 10_000
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed of the resampling.")] = 0
 
-    def parts(self) -> dict[str, Any]:
-        """Values of the request's fields by name; raises BadInput."""
-        return {
-            "allow": allowed(self.allow),
-            "strict": self.strict,
-            "resamples": self.resamples,
-            "seed": self.seed,
-        }
 
-
-def request(*groups: Group, **parts: Any) -> Request:
-    """The request of these groups of options; `parts` are fields of it that no group gives. Raises BadInput."""
+def request(runs: AnyRuns, *groups: object, **parts: Any) -> Request:
+    """The request that options make: those of `groups`, and `parts` by their names in it. Raises BadInput."""
     from dapo_cli.analysis.comparison.request import Request
 
-    return Request(**{name: value for group in groups for name, value in group.parts().items()}, **parts)
+    values = {name: value for group in groups for name, value in vars(group).items()} | parts
+    for name, parse in _PARSERS.items():
+        if name in values:
+            values[name] = parse(values[name])
+    return Request(choice=runs.choice(), **values)
 
 
 def rows(by: str, otherwise: Iterable[str] = ()) -> tuple[str, ...]:
@@ -146,27 +116,44 @@ def measure(text: str) -> ParsedMeasure:
         return measures.parse(text)
 
 
-def pooled(text: str | None) -> tuple[str, ...]:
-    """The settings that `--pool-over` names; raises BadInput for none."""
-    if text is not None and not text.strip():
-        raise BadInput("--pool-over: it names no setting: write one such as beta, or leave it out")
-    return tuple(keys("--pool-over", text or ""))
-
-
-def allowed(text: str) -> tuple[str, ...]:
-    """The differences that `--allow` names; raises BadInput."""
-    from dapo_cli.analysis.selection.comparability import REFUSED
-
-    names = keys("--allow", text)
-    for name in names:
-        if name not in REFUSED:
-            raise BadInput(f"--allow: nothing is called '{name}': {did_you_mean(name, REFUSED)}")
-    return tuple(names)
-
-
 def margin(option: str, text: str | None) -> Margin | None:
     """The size of a difference that an option gives, None without one; raises BadInput."""
     from dapo_cli.analysis.comparison.request import Margin
 
     with naming(option):
         return None if text is None else Margin.parse(text)
+
+
+def _statistic(text: str) -> str:
+    from dapo_cli.statistics.estimates import STATISTICS
+
+    if text not in STATISTICS:
+        raise BadInput(f"--stat: no statistic '{text}': {did_you_mean(text, STATISTICS)}")
+    return text
+
+
+def _pooled(text: str | None) -> tuple[str, ...]:
+    if text is not None and not text.strip():
+        raise BadInput("--pool-over: it names no setting: write one such as beta, or leave it out")
+    return keys("--pool-over", text or "")
+
+
+def _allowed(text: str) -> tuple[str, ...]:
+    from dapo_cli.analysis.selection.comparability import REFUSED
+
+    names = keys("--allow", text)
+    for name in names:
+        if name not in REFUSED:
+            raise BadInput(f"--allow: nothing is called '{name}': {did_you_mean(name, REFUSED)}")
+    return names
+
+
+_PARSERS: dict[str, Callable[[Any], Any]] = {
+    "measure": measure,
+    "statistic": _statistic,
+    "vary": partial(keys, "--vary"),
+    "pool_over": _pooled,
+    "equivalent": partial(margin, "--equivalent"),
+    "allow": _allowed,
+}
+"""What becomes of the text of an option, by its name in a request."""

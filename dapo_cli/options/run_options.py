@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -27,7 +27,7 @@ class AnyRuns:
         ),
     ] = None
     sweep: Annotated[str | None, typer.Option("--sweep", metavar="NAME", help="Only runs of this sweep.")] = None
-    selection: Annotated[
+    frozen: Annotated[
         str | None, typer.Option("--selection", metavar="NAME", help="Only the runs that dapo freeze NAME pinned.")
     ] = None
 
@@ -37,7 +37,7 @@ class AnyRuns:
 
         if any(not tag.strip() for tag in self.tags or ()):
             raise BadInput("--tag: a tag is a word, such as --tag paper: leave the option out for runs with any")
-        return Choice(self.where, tuple(dict.fromkeys(self.tags or ())), self.sweep, self.selection)
+        return Choice(**(vars(self) | {"tags": tuple(dict.fromkeys(self.tags or ()))}))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,10 +48,6 @@ class FinishedRuns(AnyRuns):
         bool, typer.Option("--tuning", help="The runs marked as tuning, in place of those for reporting.")
     ] = False
 
-    def choice(self) -> Choice:
-        """The choice of runs that they say; raises BadInput."""
-        return replace(super().choice(), tuning=self.tuning)
-
 
 @dataclass(frozen=True, kw_only=True)
 class ChosenRuns(FinishedRuns):
@@ -61,7 +57,3 @@ class ChosenRuns(FinishedRuns):
         bool,
         typer.Option("--unfinished", help="Also runs that failed, were interrupted or still run, as far as they are."),
     ] = False
-
-    def choice(self) -> Choice:
-        """The choice of runs that they say; raises BadInput."""
-        return replace(super().choice(), unfinished=self.unfinished)

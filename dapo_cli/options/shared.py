@@ -49,9 +49,9 @@ Modules = Annotated[
 ]
 
 
-def keys(option: str, text: str) -> list[str]:
+def keys(option: str, text: str) -> tuple[str, ...]:
     """The keys of `algo,beta`; raises BadInput for an empty or repeated one."""
-    names = [name.strip() for name in text.split(",")] if text.strip() else []
+    names = tuple(name.strip() for name in text.split(",")) if text.strip() else ()
     if "" in names or len(set(names)) < len(names):
         raise BadInput(f"{option}: '{text}' has an empty or a repeated key: write it like algo,beta")
     return names

@@ -32,13 +32,7 @@ class Format(StrEnum):
     JSON = "json"
 
 
-_BY_ENDING = {
-    ".tex": Format.LATEX,
-    ".csv": Format.CSV,
-    ".md": Format.MARKDOWN,
-    ".html": Format.HTML,
-    ".json": Format.JSON,
-}
+_BY_ENDING = dict(zip((".tex", ".csv", ".md", ".html", ".json"), Format, strict=True))
 
 
 class Spread(StrEnum):
@@ -87,14 +81,8 @@ class TableOptions:
 
     def request(self) -> Request:
         """What is in the table; raises BadInput."""
-        return request_options.request(
-            self.scores,
-            self.differences,
-            self.rigour,
-            choice=self.runs.choice(),
-            rows=tuple(keys("--rows", self.rows)),
-            cols=tuple(keys("--cols", self.cols)),
-        )
+        keys_of = {"rows": keys("--rows", self.rows), "cols": keys("--cols", self.cols)}
+        return request_options.request(self.runs, self.scores, self.differences, self.rigour, **keys_of)
 
     def style(self) -> Style:
         """How it is written; raises BadInput for a file whose ending says no format."""
