@@ -50,8 +50,8 @@ def compare(
     from dapo_cli.analysis.selection.selected import Choice, without_evaluations
     from store.session import Database
 
-    keys = {"rows": request_options.rows(by), "cols": () if pooled else ("env",)}
-    request = request_options.request(runs, scores, differences, rigour, **keys)
+    shape = {"rows": request_options.rows(by), "cols": () if pooled else ("env",)}
+    request = request_options.request(runs, scores, differences, rigour, **shape)
     with Database.read(database_location(db)) as database:
         table = build.build(database, request)
         changed = None

@@ -10,7 +10,7 @@ import typer
 
 from dapo_cli.configuration.project_file import database_location
 from dapo_cli.errors import BadInput
-from dapo_cli.options.expansion import expanded
+from dapo_cli.options.expansion import expand_groups
 from dapo_cli.options.shared import Db, Json
 from dapo_cli.options.sweep_options import SweepOptions
 from dapo_cli.terminal import console
@@ -25,7 +25,7 @@ sweep = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @sweep.callback(invoke_without_command=True)
-@expanded
+@expand_groups
 def create(*, context: typer.Context, options: SweepOptions) -> None:
     """Train a grid of runs: every algorithm in every environment with every value and every seed.
 
@@ -48,7 +48,7 @@ def create(*, context: typer.Context, options: SweepOptions) -> None:
 
 
 @sweep.command("run")
-@expanded
+@expand_groups
 def run(
     *,
     file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="The sweep's definition (docs/sweeps.md).")],

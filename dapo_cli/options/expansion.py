@@ -9,21 +9,21 @@ from inspect import Parameter, Signature, signature
 from typing import Any
 
 
-def expanded(function: Callable[..., None]) -> Callable[..., None]:
+def expand_groups(function: Callable[..., None]) -> Callable[..., None]:
     """The command with every option of its groups in its signature, as Typer reads it; groups may hold groups."""
 
     @wraps(function)
     def command(**values: Any) -> None:
-        gathered(function, values)
+        call_with_groups(function, values)
 
     command.__signature__ = Signature(list(_options(function)))  # type: ignore[attr-defined]
     return command
 
 
-def gathered(function: Callable[..., Any], values: Mapping[str, Any]) -> Any:
+def call_with_groups(function: Callable[..., Any], values: Mapping[str, Any]) -> Any:
     """What `function` returns for these values of options by name, its groups among the arguments."""
     arguments = {
-        parameter.name: gathered(group, values) if group else values[parameter.name]
+        parameter.name: call_with_groups(group, values) if group else values[parameter.name]
         for parameter, group in _parameters(function)
     }
     return function(**arguments)

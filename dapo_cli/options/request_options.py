@@ -132,13 +132,13 @@ def _statistic(text: str) -> str:
     return text
 
 
-def _pooled(text: str | None) -> tuple[str, ...]:
+def _pool_over(text: str | None) -> tuple[str, ...]:
     if text is not None and not text.strip():
         raise BadInput("--pool-over: it names no setting: write one such as beta, or leave it out")
     return keys("--pool-over", text or "")
 
 
-def _allowed(text: str) -> tuple[str, ...]:
+def _allow(text: str) -> tuple[str, ...]:
     from dapo_cli.analysis.selection.comparability import REFUSED
 
     names = keys("--allow", text)
@@ -152,8 +152,8 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "measure": measure,
     "statistic": _statistic,
     "vary": partial(keys, "--vary"),
-    "pool_over": _pooled,
+    "pool_over": _pool_over,
     "equivalent": partial(margin, "--equivalent"),
-    "allow": _allowed,
+    "allow": _allow,
 }
 """What becomes of the text of an option, by its name in a request."""

@@ -73,28 +73,22 @@ class GridOptions:
 class LauncherOptions:
     """Who trains them."""
 
-    launcher: Annotated[
-        str, typer.Option("--launcher", metavar="NAME", help="Who starts the workers: local, ray or slurm.")
-    ] = "local"
+    launcher: Annotated[str, typer.Option(metavar="NAME", help="Who starts the workers: local, ray or slurm.")] = (
+        "local"
+    )
     workers: Annotated[
         int | None,
-        typer.Option(
-            "--workers", metavar="N", min=1, help="Workers to start (ray: as many as the cluster has room for)."
-        ),
+        typer.Option(metavar="N", min=1, help="Workers to start (ray: as many as the cluster has room for)."),
     ] = None
     address: Annotated[
         str | None,
-        typer.Option("--address", metavar="ADDRESS", help="Of the Ray cluster: HOST:PORT or auto; else RAY_ADDRESS."),
+        typer.Option(metavar="ADDRESS", help="Of the Ray cluster: HOST:PORT or auto; else RAY_ADDRESS."),
     ] = None
-    cpus: Annotated[float, typer.Option("--cpus", metavar="N", min=0, help="CPUs for each run, on ray and slurm.")] = (
-        1.0
-    )
-    gpus: Annotated[float, typer.Option("--gpus", metavar="N", min=0, help="GPUs for each run, on ray and slurm.")] = (
-        0.0
-    )
+    cpus: Annotated[float, typer.Option(metavar="N", min=0, help="CPUs for each run, on ray and slurm.")] = 1.0
+    gpus: Annotated[float, typer.Option(metavar="N", min=0, help="GPUs for each run, on ray and slurm.")] = 0.0
     slurm: Annotated[
         list[str] | None,
-        typer.Option("--slurm", metavar="NAME=VALUE", help="An option of sbatch, such as partition=cpu. Repeatable."),
+        typer.Option(metavar="NAME=VALUE", help="An option of sbatch, such as partition=cpu. Repeatable."),
     ] = None
 
     def team(self, location: str, sweep: str, jobs: int | None) -> Request:
@@ -122,7 +116,7 @@ class SweepOptions:
     launching: LauncherOptions
     shard: Annotated[
         str | None,
-        typer.Option("--shard", metavar="K/N", help="Only the K-th of N parts, for machines that share no database."),
+        typer.Option(metavar="K/N", help="Only the K-th of N parts, for machines that share no database."),
     ] = None
     db: Db = None
     as_json: Json = False

@@ -12,7 +12,7 @@ import typer
 
 from dapo_cli.errors import BadInput
 from dapo_cli.options import request_options
-from dapo_cli.options.expansion import expanded, gathered
+from dapo_cli.options.expansion import call_with_groups, expand_groups
 from dapo_cli.options.request_options import Differences, Rigour, Scores
 from dapo_cli.options.run_options import ChosenRuns
 from dapo_cli.options.shared import Db, keys
@@ -81,8 +81,8 @@ class TableOptions:
 
     def request(self) -> Request:
         """What is in the table; raises BadInput."""
-        keys_of = {"rows": keys("--rows", self.rows), "cols": keys("--cols", self.cols)}
-        return request_options.request(self.runs, self.scores, self.differences, self.rigour, **keys_of)
+        shape = {"rows": keys("--rows", self.rows), "cols": keys("--cols", self.cols)}
+        return request_options.request(self.runs, self.scores, self.differences, self.rigour, **shape)
 
     def style(self) -> Style:
         """How it is written; raises BadInput for a file whose ending says no format."""
@@ -113,7 +113,7 @@ def from_command(text: str) -> tuple[Request, Style]:
     if words[:2] != ["dapo", "table"]:
         raise BadInput(f"'{text}' is no dapo table …")
     holder = typer.Typer(add_completion=False, rich_markup_mode=None)
-    holder.command(add_help_option=False)(expanded(_table))
+    holder.command(add_help_option=False)(expand_groups(_table))
     try:
         values = typer.main.get_command(holder).make_context("table", words[2:]).params
     except typer.TyperException as error:
@@ -122,8 +122,8 @@ def from_command(text: str) -> tuple[Request, Style]:
         raise BadInput(f"'{text}' names a place: take --out and --db out of it")
     if values["references"] and not Path(values["references"]).is_file():
         raise BadInput(f"--references: there is no file {values['references']}, which '{text}' needs")
-    asked: TableOptions = gathered(TableOptions, values)
-    return asked.request(), asked.style()
+    options: TableOptions = call_with_groups(TableOptions, values)
+    return options.request(), options.style()
 
 
 def _table(options: TableOptions, db: Db = None) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dapo_cli.options.expansion import expanded, gathered
+from dapo_cli.options.expansion import call_with_groups, expand_groups
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class Outer:
 def test_options_stand_where_their_group_does_and_arrive_as_an_object():
     seen = []
 
-    @expanded
+    @expand_groups
     def command(*, first: str, group: Outer, last: str = "y") -> None:
         seen.append((first, group, last))
 
@@ -43,4 +43,4 @@ def test_options_stand_where_their_group_does_and_arrive_as_an_object():
 
 
 def test_values_that_no_group_asks_for_are_passed_over():
-    assert gathered(Inner, {"b": 5, "db": None}) == Inner(b=5)
+    assert call_with_groups(Inner, {"b": 5, "db": None}) == Inner(b=5)
