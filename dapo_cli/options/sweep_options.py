@@ -44,9 +44,10 @@ class GridOptions:
         list[str] | None,
         typer.Option(metavar="FILTER", help='Leave out matching runs, such as "beta > 0.5 and m = 1". Repeatable.'),
     ] = None
-    name: Annotated[str | None, typer.Option(metavar="NAME", help="The sweep's name, by which it is found again.")] = (
-        None
-    )
+    name: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The sweep's name, by which it is found again."),
+    ] = None
     preset: Annotated[
         str | None, typer.Option(metavar="NAME", help="Hyperparameters by name.", autocompletion=completion.presets)
     ] = None
@@ -73,9 +74,10 @@ class GridOptions:
 class LauncherOptions:
     """Who trains them."""
 
-    launcher: Annotated[str, typer.Option(metavar="NAME", help="Who starts the workers: local, ray or slurm.")] = (
-        "local"
-    )
+    launcher: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="Who starts the workers: local, ray or slurm."),
+    ] = "local"
     workers: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, help="Workers to start (ray: as many as the cluster has room for)."),
