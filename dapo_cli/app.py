@@ -2,6 +2,7 @@
 
 Adding a command is adding `commands/<name>.py` with a function (or a Typer application of subcommands) called `<name>`;
 the first line of the file's docstring is its line in `dapo --help`. A name that Python reserves gets a `_` at its end.
+A parameter that is a dataclass of `dapo_cli.options` stands for the options that are its fields.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typer.core import TyperGroup
 import dapo_cli
 from dapo_cli import namesakes
 from dapo_cli.errors import BadInput, DapoError, Interrupted, did_you_mean
+from dapo_cli.options.expansion import expand_groups
 from dapo_cli.terminal import console, streams
 
 COMMANDS = Path(__file__).parent / "commands"
@@ -151,7 +153,7 @@ def _load(name: str) -> Any:
 
 def _command(function: Any, name: str) -> Any:
     holder = typer.Typer(add_completion=False, rich_markup_mode=None)
-    holder.command(name)(function)
+    holder.command(name)(expand_groups(function))
     return typer.main.get_command(holder)
 
 

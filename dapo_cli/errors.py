@@ -10,8 +10,9 @@ DapoError (2)
 
 from __future__ import annotations
 
+import contextlib
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 
 
@@ -37,6 +38,16 @@ class Interrupted(DapoError):
     def __init__(self, message: str = "interrupted", signum: int = signal.SIGINT) -> None:
         super().__init__(message)
         self.exit_code = 128 + signum
+
+
+@contextlib.contextmanager
+def naming(option: str) -> Iterator[None]:
+    """Puts the option, or whatever the text was given by, before a refusal of what it says: `--where: …`."""
+    try:
+        yield
+    except BadInput as error:
+        error.args = (f"{option}: {error}",)
+        raise
 
 
 def in_one_line(error: BaseException) -> str:

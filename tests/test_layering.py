@@ -64,13 +64,14 @@ DAPO_CLI = SHARED | {
     "dapo_cli.theory": f"{BELOW} dapo_cli.figures algorithms store",
     "dapo_cli.interchange": f"{BELOW} store",
     "dapo_cli.report": f"{BELOW} {ANALYSIS} dapo_cli.figures dapo_cli.interchange store",
-    "dapo_cli.options": f"{BELOW} {SELECTION} algorithms store",
-    "dapo_cli.app": f"{BELOW} store",
+    "dapo_cli.options": f"{BELOW} {ANALYSIS} dapo_cli.sweeps algorithms store",
+    "dapo_cli.app": f"{BELOW} dapo_cli.options store",
     "dapo_cli.selftest": f"{BELOW} dapo_cli.app dapo_cli.training algorithms store",
     "dapo_cli.commands": "dapo_cli algorithms store",
     "dapo_cli.__main__": "dapo_cli.app",
 }
 ALLOWED = {layer: set(names.split()) for layer, names in (ALGORITHMS | STORE | DAPO_CLI).items()}
+SHARED_BY_TRAIN = "dapo_cli.commands._closing"  # no command: what train and resume print at the end
 FACES = {"dapo_cli", "dapo_cli.analysis", "dapo_cli.sweeps", "store"}
 """Packages whose own `__init__` holds words, or the check of `namesakes`; anybody may import them."""
 
@@ -120,6 +121,12 @@ def test_imports_go_downwards() -> None:
                 if theirs != mine and not any(below(theirs or "", one) for one in ALLOWED[mine]):
                     wrong.append(f"{name} imports {imported}")
     assert wrong == []
+
+
+def test_no_command_imports_another() -> None:
+    commands = [name for name in MODULES if name.startswith("dapo_cli.commands.")]
+    found = {name: {one for one in imports(MODULES[name]) if one in commands} - {SHARED_BY_TRAIN} for name in commands}
+    assert {name: others for name, others in found.items() if others} == {}
 
 
 def test_folders_make_no_circle() -> None:

@@ -7,31 +7,16 @@ from typing import Annotated
 
 import typer
 
-from dapo_cli.commands import _reporting
 from dapo_cli.configuration.project_file import database_location
 from dapo_cli.options import shared
+from dapo_cli.options.page_options import Page
 from dapo_cli.terminal import console
 
 
 def bundle(
+    *,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
-    by: _reporting.By = "",
-    where: shared.Where = None,
-    tags: shared.Tags = None,
-    sweep: shared.Sweep = None,
-    selection: shared.Frozen = None,
-    tuning: shared.Tuning = False,
-    unfinished: shared.Unfinished = False,
-    measure: shared.Measure = "final",
-    stat: shared.Stat = "mean",
-    normalise: shared.Normalise = None,
-    references: shared.References = None,
-    base: shared.Base = None,
-    vary: shared.Vary = "",
-    pool_over: shared.PoolOver = None,
-    equivalent: shared.Equivalent = None,
-    allow: shared.Allow = "",
-    title: _reporting.Title = None,
+    page: Page,
     with_files: Annotated[bool, typer.Option("--with-files", help="Also the runs' checkpoints.")] = False,
     anonymous: shared.Anonymous = False,
     db: shared.Db = None,
@@ -46,13 +31,9 @@ def bundle(
     from dapo_cli.report import bundle as bundles
     from store.session import Database
 
-    choice = shared.choice(where, tags, sweep, selection, tuning, unfinished)
-    request = _reporting.request(
-        choice, by, measure, stat, normalise, references, base, vary, pool_over, equivalent, allow
-    )
     with Database.read(database_location(db)) as database:
         redaction = publishing.redaction(database, anonymous)
-        bundles.write(database, request, folder, title=title, files=with_files, redaction=redaction)
+        bundles.write(database, page.request(), folder, title=page.title, files=with_files, redaction=redaction)
     if anonymous:
         publishing.say_what_is_left_out()
     console.write(str(folder))

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dapo_cli.configuration.project_file import database_location
-from dapo_cli.options import shared
+from dapo_cli.options import request_options, shared
+from dapo_cli.options.request_options import Differences, Rigour, Scores
+from dapo_cli.options.run_options import ChosenRuns
 from dapo_cli.terminal import console
 
 if TYPE_CHECKING:
@@ -18,34 +20,21 @@ if TYPE_CHECKING:
 
 
 def compare(
+    *,
     by: Annotated[
         str,
         typer.Option(metavar="KEYS", help="Split further by these keys, such as beta,m or tag.", show_default=False),
     ] = "",
-    where: shared.Where = None,
-    tags: shared.Tags = None,
-    sweep: shared.Sweep = None,
-    selection: shared.Frozen = None,
-    tuning: shared.Tuning = False,
-    unfinished: shared.Unfinished = False,
-    measure: shared.Measure = "final",
-    stat: shared.Stat = "mean",
-    normalise: shared.Normalise = None,
-    references: shared.References = None,
+    runs: ChosenRuns,
+    scores: Scores,
     pooled: Annotated[
         bool, typer.Option("--pooled", help="One value over all environments, each of equal weight; needs --normalise.")
     ] = False,
-    base: shared.Base = None,
-    vary: shared.Vary = "",
-    pool_over: shared.PoolOver = None,
-    equivalent: shared.Equivalent = None,
+    differences: Differences,
     against: Annotated[
         str | None, typer.Option(metavar="NAME", help="Show what changed since this frozen selection.")
     ] = None,
-    allow: shared.Allow = "",
-    strict: shared.Strict = False,
-    resamples: shared.Resamples = 10_000,
-    seed: shared.ResamplingSeed = 0,
+    rigour: Rigour,
     db: shared.Db = None,
     json: shared.Json = False,
 ) -> None:
@@ -58,29 +47,11 @@ def compare(
     An ablation: --base "algo = 'dapo-kl'" --vary beta,m names each configuration by what it changes in the base.
     """
     from dapo_cli.analysis.comparison import build, changes
-    from dapo_cli.analysis.comparison.request import Request
-    from dapo_cli.analysis.selection import measures
     from dapo_cli.analysis.selection.selected import Choice, without_evaluations
     from store.session import Database
 
-    keys = ("algo", *(key for key in shared.keys("--by", by) if key not in ("algo", "env")))
-    request = Request(
-        choice=shared.choice(where, tags, sweep, selection, tuning, unfinished),
-        rows=keys,
-        cols=() if pooled else ("env",),
-        measure=measures.parse(measure),
-        statistic=shared.statistic(stat),
-        normalise=normalise,
-        references=references,
-        base=base,
-        vary=tuple(shared.keys("--vary", vary)),
-        pool_over=shared.pooled(pool_over),
-        equivalent=equivalent,
-        allow=tuple(shared.keys("--allow", allow)),
-        strict=strict,
-        resamples=resamples,
-        seed=seed,
-    )
+    shape = {"rows": request_options.rows(by), "cols": () if pooled else ("env",)}
+    request = request_options.request(runs, scores, differences, rigour, **shape)
     with Database.read(database_location(db)) as database:
         table = build.build(database, request)
         changed = None

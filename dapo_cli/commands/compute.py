@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dapo_cli.configuration.project_file import database_location
-from dapo_cli.options import shared
+from dapo_cli.options.run_options import AnyRuns
+from dapo_cli.options.shared import Db, Json
 from dapo_cli.terminal import console
 
 
 def compute(
-    where: shared.Where = None,
-    tags: shared.Tags = None,
-    sweep: shared.Sweep = None,
-    selection: shared.Frozen = None,
-    db: shared.Db = None,
-    json: shared.Json = False,
+    *,
+    chosen: AnyRuns,
+    db: Db = None,
+    json: Json = False,
 ) -> None:
     """What training took: core hours and GPU hours, failed and tuning runs included.
 
@@ -28,7 +27,7 @@ def compute(
     from store.session import Database
 
     with Database.read(database_location(db)) as database:
-        runs = matching(database, shared.choice(where, tags, sweep, selection, False, True))
+        runs = matching(database, chosen.choice())
         account = bill(runs, inherited(database))
     if json:
         rows = [
@@ -59,6 +58,6 @@ def compute(
         )
         console.write("\n" + console.visible(account.sentence))
     if not runs:
-        console.info("no run matches" if where or tags or sweep else "no runs yet: train one with dapo train")
+        console.info("no runs yet: train one with dapo train" if chosen == AnyRuns() else "no run matches")
     for note in account.notes:
         console.info(note)

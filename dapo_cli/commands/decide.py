@@ -10,7 +10,7 @@ import typer
 
 from dapo_cli.configuration.project_file import database_location
 from dapo_cli.errors import BadInput, did_you_mean
-from dapo_cli.options import shared
+from dapo_cli.options import request_options, shared
 from dapo_cli.terminal import console
 from dapo_cli.terminal.formatting import fixed_text
 
@@ -33,7 +33,7 @@ def decide(
         str | None,
         typer.Option(metavar="MEASURE", help="By this score in place of the claims' own, to see whether it matters."),
     ] = None,
-    references: shared.References = None,
+    references: request_options.References = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table on standard output.")] = False,
     db: shared.Db = None,
     json: shared.Json = False,
@@ -46,12 +46,11 @@ def decide(
     """
     from dapo_cli.analysis.claims import claims_file, decisions
     from dapo_cli.analysis.comparison.references import read as read_references
-    from dapo_cli.analysis.selection import measures
     from store.session import Database
 
     claims = claims_file.read(file)
     if measure is not None:
-        if not measures.parse(measure).is_return:
+        if not request_options.measure(measure).is_return:
             raise BadInput(f"--measure: {measure} is no return: choose final, final-train, best or auc")
         claims = [claim.model_copy(update={"measure": measure}) for claim in claims]
     names = shared.keys("--only", only)

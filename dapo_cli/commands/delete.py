@@ -25,7 +25,7 @@ def delete(
     db: shared.Db = None,
 ) -> None:
     """Delete runs: their rows and their files. There is no way back; a run that is still training is refused."""
-    from dapo_cli.filters.sql import condition
+    from dapo_cli.analysis.selection.selected import where_condition
     from dapo_cli.terminal.formatting import bytes_text
     from store.connection import run_files
     from store.records import runs
@@ -37,7 +37,7 @@ def delete(
     location = database_location(db)
     with Database.read(location) as database:
         if where:
-            described = runs.listing(database, where=condition(database, where))
+            described = runs.listing(database, where=where_condition(database, where))
         else:
             ids = dict.fromkeys(runs.resolve(database, prefix) for prefix in run_ids or ())
             described = [runs.get(database, run_id) for run_id in ids]

@@ -41,7 +41,7 @@ def export(
     run. dapo import reads CSV and TensorBoard back. Of absolute paths the last name is left.
     """
     from dapo_cli import publishing
-    from dapo_cli.filters.sql import condition
+    from dapo_cli.analysis.selection.selected import where_condition
     from dapo_cli.interchange import exporting
     from store.records import runs
     from store.schema.models import Run
@@ -50,7 +50,7 @@ def export(
     shared.refuse_both(run_ids, where)
     columns = Run.__table__.c
     with Database.read(database_location(db)) as database:
-        chosen = condition(database, where) if where else None
+        chosen = where_condition(database, where) if where else None
         if run_ids:
             ids = dict.fromkeys(runs.resolve(database, prefix) for prefix in run_ids)
             chosen = columns.id.in_(list(ids))

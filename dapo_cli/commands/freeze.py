@@ -10,19 +10,16 @@ import typer
 from dapo_cli.configuration.project_file import database_location
 from dapo_cli.errors import BadInput
 from dapo_cli.options import shared
+from dapo_cli.options.run_options import ChosenRuns
 from dapo_cli.terminal import console
 
 
 def freeze(
+    *,
     name: Annotated[
         str | None, typer.Argument(metavar="NAME", help="The name; without one, list what is frozen.")
     ] = None,
-    where: shared.Where = None,
-    tags: shared.Tags = None,
-    sweep: shared.Sweep = None,
-    selection: shared.Frozen = None,
-    tuning: shared.Tuning = False,
-    unfinished: shared.Unfinished = False,
+    runs: ChosenRuns,
     remove: Annotated[bool, typer.Option("--remove", help="Forget the selection; its runs stay.")] = False,
     db: shared.Db = None,
     json: shared.Json = False,
@@ -49,7 +46,7 @@ def freeze(
     from dapo_cli.analysis.selection.selected import select
 
     with Database.read(location) as database:
-        chosen = select(database, shared.choice(where, tags, sweep, selection, tuning, unfinished))
+        chosen = select(database, runs.choice())
     if not chosen.runs:
         left_out = "".join(f" ({note})" for note in chosen.notes())
         raise BadInput(f"no run to pin{left_out}: see what there is with dapo runs")

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dapo_cli.configuration.project_file import database_location
-from dapo_cli.options import shared
+from dapo_cli.options.run_options import AnyRuns
+from dapo_cli.options.shared import Db, Json
 from dapo_cli.terminal import console
 
 
 def ledger(
-    where: shared.Where = None,
-    tags: shared.Tags = None,
-    sweep: shared.Sweep = None,
-    selection: shared.Frozen = None,
-    db: shared.Db = None,
-    json: shared.Json = False,
+    *,
+    chosen: AnyRuns,
+    db: Db = None,
+    json: Json = False,
 ) -> None:
     """How many configurations of each algorithm were tried, and in how many runs.
 
@@ -27,7 +26,7 @@ def ledger(
     from store.session import Database
 
     with Database.read(database_location(db)) as database:
-        book = entries(database, shared.choice(where, tags, sweep, selection, False, True))
+        book = entries(database, chosen.choice())
     if json:
         console.print_json(
             [
@@ -91,4 +90,4 @@ def ledger(
         for entry in book:
             console.write(console.visible(entry.words()))
     if not book:
-        console.info("no run matches" if where or tags or sweep else "no runs yet: train one with dapo train")
+        console.info("no runs yet: train one with dapo train" if chosen == AnyRuns() else "no run matches")

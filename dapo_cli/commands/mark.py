@@ -44,7 +44,7 @@ def mark(
     Tuning runs chose hyperparameters: compare, table and plot leave them out. Runs may be marked while they are being
     trained, and afterwards; an event of the run keeps what was changed, and when.
     """
-    from dapo_cli.filters.sql import condition
+    from dapo_cli.analysis.selection.selected import where_condition
     from store.records import marks, runs
     from store.session import Database
 
@@ -66,7 +66,7 @@ def mark(
     location = database_location(db)
     with Database.read(location) as database:  # bad input must not upgrade anything
         if where:
-            ids = {run["id"] for run in runs.listing(database, where=condition(database, where))}
+            ids = {run["id"] for run in runs.listing(database, where=where_condition(database, where))}
         else:
             ids = {runs.resolve(database, prefix) for prefix in run_ids or ()}
     if not ids:

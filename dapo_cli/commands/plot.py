@@ -11,7 +11,9 @@ import typer
 
 from dapo_cli.configuration.project_file import database_location
 from dapo_cli.errors import BadInput
-from dapo_cli.options import shared
+from dapo_cli.options import request_options, shared
+from dapo_cli.options.request_options import PoolOver, Rigour, Scores
+from dapo_cli.options.run_options import ChosenRuns
 from dapo_cli.terminal import console
 
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ _OWN: dict[str, set[Kind]] = {
     "band": _CURVES,
     "window": _CURVES,
     "runs": _CURVES,
-    "stat": {Kind.CURVES, Kind.SENSITIVITY},
+    "statistic": {Kind.CURVES, Kind.SENSITIVITY},
     "x": {Kind.SENSITIVITY},
     "base": {Kind.IMPROVEMENT},
     "measure": _SCORES,
@@ -64,6 +66,7 @@ _OWN: dict[str, set[Kind]] = {
 
 
 def plot(
+    *,
     context: typer.Context,
     kind: Annotated[
         Kind, typer.Argument(metavar="[KIND]", help="curves, sensitivity, profile, improvement or intervals.")
@@ -72,12 +75,7 @@ def plot(
         str,
         typer.Option(metavar="KEYS", help="A line (or row) for each value of these keys, too, such as beta,m or tag."),
     ] = "",
-    where: shared.Where = None,
-    tags: shared.Tags = None,
-    sweep: shared.Sweep = None,
-    selection: shared.Frozen = None,
-    tuning: shared.Tuning = False,
-    unfinished: shared.Unfinished = False,
+    choice: ChosenRuns,
     y: Annotated[
         str,
         typer.Option("--y", metavar="NAME", help="Of curves: return, train-return, or a diagnostic such as q."),
@@ -95,19 +93,13 @@ def plot(
     x: Annotated[
         str | None, typer.Option("--x", metavar="KEY", help="Of sensitivity: the hyperparameter, such as beta.")
     ] = None,
-    measure: shared.Measure = "final",
-    stat: shared.Stat = "mean",
-    normalise: shared.Normalise = None,
-    references: shared.References = None,
+    scores: Scores,
     base: Annotated[
         str | None,
         typer.Option(metavar="FILTER", help="Of improvement: over these runs [default: every pair]."),
     ] = None,
-    pool_over: shared.PoolOver = None,
-    allow: shared.Allow = "",
-    strict: shared.Strict = False,
-    resamples: shared.Resamples = 10_000,
-    seed: shared.ResamplingSeed = 0,
+    pool_over: PoolOver = None,
+    rigour: Rigour,
     style: Annotated[
         Style | None,
         typer.Option(metavar="WIDTH", help="column (3.4 in) or page (7 in) [default: what suits the figure]."),
@@ -129,8 +121,6 @@ def plot(
     The figure says what it shows, of which runs. With --json the numbers are printed, and a file is written only if
     --out names one.
     """
-    from dapo_cli.analysis.comparison.request import Request
-    from dapo_cli.analysis.selection import measures
     from dapo_cli.figures import style as looks
     from dapo_cli.figures.layout import Paper
     from dapo_cli.files import write_files
@@ -139,21 +129,8 @@ def plot(
     _check_options(context, kind)
     files = out or ([] if json else [Path(f"{kind.value}.pdf")])
     formats = {path: looks.format_of(path) for path in files}
-    keys = shared.keys("--by", by)
-    request = Request(
-        choice=shared.choice(where, tags, sweep, selection, tuning, unfinished),
-        rows=("algo", *(key for key in keys if key not in ("algo", "env"))),
-        measure=measures.parse(measure),
-        statistic=shared.statistic(stat),
-        normalise=normalise,
-        references=references,
-        base=base,
-        pool_over=shared.pooled(pool_over),
-        allow=tuple(shared.keys("--allow", allow)),
-        strict=strict,
-        resamples=resamples,
-        seed=seed,
-    )
+    rows = request_options.rows(by)
+    request = request_options.request(choice, scores, rigour, rows=rows, base=base, pool_over=pool_over)
     with Database.read(database_location(db)) as database:
         if kind is Kind.CURVES:
             drawn = _curves(database, request, y=y, band=band.value, window=window, runs=runs)
@@ -176,11 +153,12 @@ def plot(
 
 def _check_options(context: typer.Context, kind: Kind) -> None:
     """Raise BadInput for an option that means nothing to this kind."""
+    options = {param.name: param.opts[0] for param in context.command.params}
     for name, kinds in _OWN.items():
         source = context.get_parameter_source(name)
         if kind not in kinds and source is not None and source.name == "COMMANDLINE":
             able = " or ".join(f"dapo plot {one.value}" for one in Kind if one in kinds)
-            raise BadInput(f"--{name}: dapo plot {kind.value} does not take it: leave it out, or use {able}")
+            raise BadInput(f"{options[name]}: dapo plot {kind.value} does not take it: leave it out, or use {able}")
     if kind is Kind.SENSITIVITY and context.params["x"] is None:
         raise BadInput("--x: against which hyperparameter? Name it, such as --x beta")
 

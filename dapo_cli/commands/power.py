@@ -10,14 +10,17 @@ import typer
 
 from dapo_cli.configuration.project_file import database_location
 from dapo_cli.errors import BadInput
-from dapo_cli.options import shared
+from dapo_cli.options import request_options, shared
+from dapo_cli.options.run_options import FinishedRuns
 from dapo_cli.terminal import console
 
 if TYPE_CHECKING:
+    from dapo_cli.analysis.comparison.request import Margin
     from dapo_cli.analysis.comparison.table import Table
 
 
 def power(
+    *,
     base: Annotated[str, typer.Option(metavar="FILTER", help="The runs to separate from, such as \"algo = 'sac'\".")],
     difference: Annotated[
         str | None,
@@ -32,15 +35,11 @@ def power(
         float, typer.Option("--power", metavar="P", help="Probability of finding a difference that is there.")
     ] = 0.8,
     by: Annotated[str, typer.Option(metavar="KEYS", help="Split further by these keys.", show_default=False)] = "",
-    where: shared.Where = None,
-    tags: shared.Tags = None,
-    sweep: shared.Sweep = None,
-    selection: shared.Frozen = None,
-    tuning: shared.Tuning = False,
-    measure: shared.Measure = "final",
-    references: shared.References = None,
-    pool_over: shared.PoolOver = None,
-    allow: shared.Allow = "",
+    runs: FinishedRuns,
+    measure: request_options.Measure = "final",
+    references: request_options.References = None,
+    pool_over: request_options.PoolOver = None,
+    allow: request_options.Allow = "",
     db: shared.Db = None,
     json: shared.Json = False,
 ) -> None:
@@ -51,26 +50,24 @@ def power(
     are of the base's mean return above a random policy's. A spread estimated from few runs is itself uncertain.
     """
     from dapo_cli.analysis.comparison import build, testing
-    from dapo_cli.analysis.comparison.request import Request
-    from dapo_cli.analysis.selection import measures
     from dapo_cli.analysis.selection.selected import without_evaluations
     from store.session import Database
 
     if not 0 < wanted < 1:
         raise BadInput(f"--power: {wanted:g} is no probability: give one between 0 and 1, such as 0.8")
-    keys = ("algo", *(key for key in shared.keys("--by", by) if key not in ("algo", "env")))
-    request = Request(
-        choice=shared.choice(where, tags, sweep, selection, tuning, False),
-        rows=keys,
-        measure=measures.parse(measure),
+    request = request_options.request(
+        runs,
+        rows=request_options.rows(by),
+        measure=measure,
         references=references,
         base=base,
-        pool_over=shared.pooled(pool_over),
-        allow=tuple(shared.keys("--allow", allow)),
+        pool_over=pool_over,
+        allow=allow,
     )
-    sizes = {"difference": difference, "width": width}
-    for name, size in sizes.items():
-        request.size(1.0, size, f"--{name}")
+    sizes = {
+        "difference": request_options.margin("--difference", difference),
+        "width": request_options.margin("--width", width),
+    }
     with Database.read(database_location(db)) as database:
         table = build.build(database, request)
     records = list(_records(table, wanted, sizes))
@@ -92,7 +89,7 @@ def power(
         console.info(advice)
 
 
-def _records(table: Table, wanted: float, sizes: dict[str, str | None]) -> Any:
+def _records(table: Table, wanted: float, sizes: dict[str, Margin | None]) -> Any:
     """One object for each cell but the base's."""
     from dapo_cli.analysis.comparison.testing import scale_of
     from dapo_cli.statistics import sample_size
@@ -107,7 +104,8 @@ def _records(table: Table, wanted: float, sizes: dict[str, str | None]) -> Any:
             if cell is None or not cell.runs or row == table.base or cell.difference is None:
                 continue
             observed = cell.difference.value
-            gap = table.request.size(scale, sizes["difference"], "--difference") or observed
+            smallest, width = sizes["difference"], sizes["width"]
+            gap = (smallest and smallest.of(scale)) or observed
             stds = (cell.estimate.std, anchor.estimate.std)
             record = {
                 **dict(zip((*table.cols, *table.rows), (*col, *row), strict=True)),
@@ -119,8 +117,8 @@ def _records(table: Table, wanted: float, sizes: dict[str, str | None]) -> Any:
                 "seeds": sample_size.seeds_to_separate(gap, *stds, power=wanted),
                 "power": sample_size.power_at(max(2, min(cell.estimate.n, anchor.estimate.n)), gap, *stds),
             }
-            size = table.request.size(scale, sizes["width"], "--width")
-            known = size is not None and math.isfinite(stds[0]) and math.isfinite(size)
+            size = width.of(scale) if width else math.nan
+            known = math.isfinite(stds[0]) and math.isfinite(size)
             record["seeds_for_width"] = sample_size.seeds_for_width(stds[0], size) if known and size else None
             yield record
 

@@ -7,31 +7,16 @@ from typing import Annotated
 
 import typer
 
-from dapo_cli.commands import _reporting
 from dapo_cli.configuration.project_file import database_location
 from dapo_cli.options import shared
+from dapo_cli.options.page_options import Page
 from dapo_cli.terminal import console
 
 
 def report(
+    *,
     out: Annotated[Path, typer.Option(metavar="FILE", help="Where to.")] = Path("report.html"),
-    by: _reporting.By = "",
-    where: shared.Where = None,
-    tags: shared.Tags = None,
-    sweep: shared.Sweep = None,
-    selection: shared.Frozen = None,
-    tuning: shared.Tuning = False,
-    unfinished: shared.Unfinished = False,
-    measure: shared.Measure = "final",
-    stat: shared.Stat = "mean",
-    normalise: shared.Normalise = None,
-    references: shared.References = None,
-    base: shared.Base = None,
-    vary: shared.Vary = "",
-    pool_over: shared.PoolOver = None,
-    equivalent: shared.Equivalent = None,
-    allow: shared.Allow = "",
-    title: _reporting.Title = None,
+    page: Page,
     anonymous: shared.Anonymous = False,
     db: shared.Db = None,
 ) -> None:
@@ -42,16 +27,12 @@ def report(
     """
     from dapo_cli import publishing
     from dapo_cli.files import write_files
-    from dapo_cli.report import page
+    from dapo_cli.report import page as pages
     from store.session import Database
 
     location = database_location(db)
-    choice = shared.choice(where, tags, sweep, selection, tuning, unfinished)
-    request = _reporting.request(
-        choice, by, measure, stat, normalise, references, base, vary, pool_over, equivalent, allow
-    )
     with Database.read(location) as database:
-        content = page.render(database, request, title, publishing.redaction(database, anonymous))
+        content = pages.render(database, page.request(), page.title, publishing.redaction(database, anonymous))
     write_files({out: content})
     if anonymous:
         publishing.say_what_is_left_out()

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dapo_cli.commands import _sweeping
 from dapo_cli.errors import BadInput
 from dapo_cli.options.shared import Db, Json, whole_number
 from dapo_cli.terminal import console
@@ -65,6 +64,7 @@ def reproduce(
     from dapo_cli.sweeps.definition import plan as planning
     from dapo_cli.sweeps.definition import protocols
     from dapo_cli.sweeps.definition.sweep_file import typed_layer
+    from dapo_cli.sweeps.work import foreground
 
     if listing:
         _list(as_json)
@@ -77,20 +77,20 @@ def reproduce(
     folder = out or Path(protocol.definition.name)
     if dry_run:
         plan = planning.make(location, protocol.definition)
-        _sweeping.print_plan(plan, location, jobs or _sweeping.cores(), as_json)
+        foreground.print_plan(plan, location, jobs or foreground.cores(), as_json)
         if not as_json:
             console.info(f"then, in {folder}: {', '.join(protocols.files(protocol.outputs))}")
         return
     if folder.exists() and not folder.is_dir():
         raise BadInput(f"{folder} is a file: name a folder with --out")
     plan, queued = planning.enqueue(location, protocol.definition)
-    _sweeping.say_queued(plan, queued)
+    foreground.say_queued(plan, queued)
     if enqueue:
         console.info(
             f"then: dapo worker --sweep {quote(protocol.definition.name)}, and this command again for the tables"
         )
         return
-    whole = _sweeping.work_off(location, plan, jobs or _sweeping.cores(), as_json)
+    whole = foreground.work_off(location, plan, jobs or foreground.cores(), as_json)
     if not _show(protocol, folder, location) or not whole:
         raise typer.Exit(1)
 

@@ -3,93 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from shlex import quote
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dapo_cli.commands import _sweep_control, _sweeping
+from dapo_cli.configuration.project_file import database_location
 from dapo_cli.errors import BadInput
-from dapo_cli.options import completion
-from dapo_cli.options.shared import Db, Json, whole_number
-from dapo_cli.sweeps.work.launchers import options as launching
+from dapo_cli.options.expansion import expand_groups
+from dapo_cli.options.shared import Db, Json
+from dapo_cli.options.sweep_options import SweepOptions
 from dapo_cli.terminal import console
 
 if TYPE_CHECKING:
     from dapo_cli.sweeps.definition.sweep_file import Definition
-    from dapo_cli.sweeps.work.launchers import Request
+    from store.session import Database
 
-Algo = Annotated[
-    str | None,
-    typer.Option(metavar="ALGO,…", help="Algorithms, separated by commas.", autocompletion=completion.algorithms),
-]
-Env = Annotated[
-    str | None,
-    typer.Option(metavar="ENV,…", help="Gymnasium environments.", autocompletion=completion.environments),
-]
-Seeds = Annotated[
-    str | None, typer.Option(metavar="N|LIST", help="Seeds: 5 for 0 to 4, or a list such as 0-4,7 [default: 5].")
-]
-Steps = Annotated[
-    int | None, typer.Option(metavar="N", parser=whole_number, help="Environment steps of each run [default: 1e6].")
-]
-Set = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set", metavar="[ALGO.]KEY=VALUE,…", help="Values of a setting, such as dapo-kl.beta=0.1,0.5. Repeatable."
-    ),
-]
-Exclude = Annotated[
-    list[str] | None,
-    typer.Option(metavar="FILTER", help='Leave out matching runs, such as "beta > 0.5 and m = 1". Repeatable.'),
-]
-Name = Annotated[str | None, typer.Option(metavar="NAME", help="The sweep's name, by which it is found again.")]
-Preset = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Hyperparameters by name.", autocompletion=completion.presets)
-]
-Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="TAG", help="A word for every run. Repeatable.")]
-Note = Annotated[str | None, typer.Option(metavar="TEXT", help="A remark, kept with every run.")]
-Tuning = Annotated[
-    bool | None,
-    typer.Option("--tuning/--reporting", help="Runs to choose hyperparameters by, or to report [default: to report]."),
-]
-Jobs = Annotated[
-    int | None, typer.Option(metavar="N", min=1, max=4096, help="Runs side by side [default: one for each core].")
-]
-Enqueue = Annotated[bool, typer.Option("--enqueue", help="Only fill the queue; dapo worker works it off.")]
-Again = Annotated[bool, typer.Option("--again", help="Train also what other sweeps have trained already.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the runs, their time and their space; write nothing.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The sweep.")]
 
 sweep = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @sweep.callback(invoke_without_command=True)
-def create(
-    context: typer.Context,
-    algo: Algo = None,
-    env: Env = None,
-    seeds: Seeds = None,
-    steps: Steps = None,
-    assignments: Set = None,
-    exclude: Exclude = None,
-    name: Name = None,
-    preset: Preset = None,
-    tags: Tags = None,
-    note: Note = None,
-    tuning: Tuning = None,
-    jobs: Jobs = None,
-    enqueue: Enqueue = False,
-    again: Again = False,
-    dry_run: DryRun = False,
-    launcher: launching.Launcher = "local",
-    workers: launching.Workers = None,
-    address: launching.Address = None,
-    cpus: launching.Cpus = 1.0,
-    gpus: launching.Gpus = 0.0,
-    slurm: launching.Slurm = None,
-    shard: launching.Shard = None,
-    db: Db = None,
-    as_json: Json = False,
-) -> None:
+@expand_groups
+def create(*, context: typer.Context, options: SweepOptions) -> None:
     """Train a grid of runs: every algorithm in every environment with every value and every seed.
 
     The runs wait in a queue in the database, and this command works it off; stopped and typed again, it goes on where
@@ -107,104 +44,204 @@ def create(
         return
     from dapo_cli.sweeps.definition import sweep_file
 
-    named: dict[str, Any] = {"seeds": seeds, "steps": steps, "name": name, "preset": preset, "note": note}
-    lists: dict[str, Any] = {"assignments": assignments or (), "exclude": exclude or (), "tags": tags or ()}
-    typed = sweep_file.typed_layer(algo=algo, env=env, tuning=tuning, **named, **lists)
-    team = launching.request(workers, address, cpus, gpus, slurm)
-    _do(sweep_file.from_command_line(typed), db, jobs, enqueue, again, dry_run, launcher, team, shard, as_json)
+    _train(sweep_file.from_command_line(options.grid.layer()), options)
 
 
 @sweep.command("run")
+@expand_groups
 def run(
+    *,
     file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="The sweep's definition (docs/sweeps.md).")],
-    algo: Algo = None,
-    env: Env = None,
-    seeds: Seeds = None,
-    steps: Steps = None,
-    assignments: Set = None,
-    exclude: Exclude = None,
-    name: Name = None,
-    preset: Preset = None,
-    tags: Tags = None,
-    note: Note = None,
-    tuning: Tuning = None,
-    jobs: Jobs = None,
-    enqueue: Enqueue = False,
-    again: Again = False,
-    dry_run: DryRun = False,
-    launcher: launching.Launcher = "local",
-    workers: launching.Workers = None,
-    address: launching.Address = None,
-    cpus: launching.Cpus = 1.0,
-    gpus: launching.Gpus = 0.0,
-    slurm: launching.Slurm = None,
-    shard: launching.Shard = None,
-    db: Db = None,
-    as_json: Json = False,
+    options: SweepOptions,
 ) -> None:
     """Train the sweep that a file defines. Options stand in place of what the file says."""
     from dapo_cli.sweeps.definition import sweep_file
 
-    named: dict[str, Any] = {"seeds": seeds, "steps": steps, "name": name, "preset": preset, "note": note}
-    lists: dict[str, Any] = {"assignments": assignments or (), "exclude": exclude or (), "tags": tags or ()}
-    typed = sweep_file.typed_layer(algo=algo, env=env, tuning=tuning, **named, **lists)
-    team = launching.request(workers, address, cpus, gpus, slurm)
-    _do(sweep_file.read(file, typed), db, jobs, enqueue, again, dry_run, launcher, team, shard, as_json)
+    _train(sweep_file.read(file, options.grid.layer()), options)
 
 
-def _do(
-    definition: Definition,
-    db: str | None,
-    jobs: int | None,
-    enqueue: bool,
-    again: bool,
-    dry_run: bool,
-    launcher: str,
-    team: Request,
-    shard: str | None,
-    as_json: bool,
+@sweep.command()
+def status(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="The sweep; without, all of them.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Show it again and again until it is done.")] = False,
+    db: Db = None,
+    as_json: Json = False,
 ) -> None:
-    """Print the plan, or put it into the queue and work that off."""
-    from dapo_cli.configuration.project_file import database_location
-    from dapo_cli.sweeps.definition import plan as planning
-    from dapo_cli.sweeps.definition import shards
-    from dapo_cli.sweeps.work import launchers
+    """Show how far a sweep is: its groups, the best so far, its workers, the time left."""
+    from dapo_cli.sweeps.work import status_view
+    from dapo_cli.sweeps.work.status import Overview
+    from dapo_cli.sweeps.work.status import as_json as record
+    from store.queue import sweeps
+    from store.session import Database
+
+    if watch and as_json:
+        raise BadInput("--watch is for the eye: leave out --json, or --watch")
+    with Database.read(database_location(db)) as database:
+        if name is None and not watch:
+            pictures = [p for sweep in sweeps.listing(database) for p in Overview(sweep["name"]).pictures(database)]
+        elif not watch:
+            pictures = Overview(name).pictures(database)
+        else:
+            status_view.watch(database, name)
+            return
+    if as_json:
+        console.print_json(record(pictures[0]) if name is not None else [record(picture) for picture in pictures])
+    elif name is not None:
+        status_view.print_one(pictures[0])
+    elif pictures:
+        status_view.print_all(pictures)
+    else:
+        console.info("no sweeps yet: make one with: dapo sweep")
+
+
+@sweep.command()
+def pause(name: Name, db: Db = None) -> None:
+    """Stop a sweep's runs, each with a checkpoint, and start none until dapo sweep resume."""
+    from store.queue import sweeps
+
+    with _writing(db) as database:
+        before = sweeps.set_state(database, name, "paused")
+    console.info(
+        f"sweep {name} is paused{' already' if before == 'paused' else ''}: dapo sweep resume {quote(name)} goes on"
+    )
+
+
+@sweep.command()
+def resume(name: Name, db: Db = None) -> None:
+    """Let a paused sweep go on."""
+    from store.queue import sweeps
+
+    with _writing(db) as database:
+        if sweeps.get(database, name)["state"] == "cancelled":
+            raise BadInput(f"sweep {name} is cancelled: queue its runs again with: dapo sweep retry {quote(name)}")
+        sweeps.set_state(database, name, "active")
+        _say_who_works(database, name)
+
+
+@sweep.command()
+def retry(name: Name, db: Db = None) -> None:
+    """Queue a sweep's failed, interrupted and cancelled runs again. A diverged run is a result, and stays."""
+    from store.queue import sweeps
+
+    with _writing(db) as database:
+        again = sweeps.retry(database, name)
+        console.info(f"{len(again)} {'run' if len(again) == 1 else 'runs'} queued again")
+        _say_who_works(database, name)
+
+
+@sweep.command()
+def cancel(name: Name, db: Db = None) -> None:
+    """End a sweep: no run of it starts any more, and those that train stop with a checkpoint. Results stay."""
+    from store.queue import sweeps
+
+    with _writing(db) as database:
+        sweeps.set_state(database, name, "cancelled")
+    console.info(f"sweep {name} is cancelled; its results stay, and dapo sweep retry {quote(name)} takes it up again")
+
+
+@sweep.command()
+def rename(
+    old: Annotated[str, typer.Argument(metavar="OLD", help="The sweep.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="Its new name.")],
+    db: Db = None,
+) -> None:
+    """Give a sweep another name. Workers that train it go on."""
+    from store.queue import sweeps
+
+    if not new.strip():
+        raise BadInput(f"a sweep has a name: dapo sweep rename {quote(old)} main")
+    with _writing(db) as database:
+        if "search" in sweeps.get(database, old)["definition"]:
+            raise BadInput(f"sweep {old} is a search, which goes on by its name: it keeps it")
+        sweeps.rename(database, old, new)
+    console.info(f"sweep {old} is called {new} now")
+
+
+@sweep.command()
+def top_up(
+    name: Name,
+    seeds: Annotated[str, typer.Option(metavar="N|LIST", help="All seeds that it shall have: 10 for 0 to 9.")],
+    db: Db = None,
+) -> None:
+    """Give a sweep more seeds; the runs that it has stay."""
+    from dapo_cli.sweeps.definition import plan, sweep_file
+    from store.queue import sweeps
+    from store.session import Database
 
     location = database_location(db)
-    team = team._replace(location=location, sweep=definition.name, jobs=jobs or 1)
+    with Database.read(location) as database:
+        held = sweeps.get(database, name)
+    wider = sweep_file.with_typed(sweep_file.restored(held["name"], held["definition"]), {"seeds": seeds})
+    _, queued = plan.enqueue(location, wider)
+    console.info(f"{len(queued.added)} new runs, {len(queued.shared)} shared with other sweeps")
+    with _writing(db) as database:
+        _say_who_works(database, name)
+
+
+def _train(definition: Definition, options: SweepOptions) -> None:
+    """Print the plan, or put it into the queue and work that off."""
+    from dapo_cli.sweeps.definition import plan as planning
+    from dapo_cli.sweeps.definition import shards
+    from dapo_cli.sweeps.work import foreground, launchers
+
+    location, as_json = database_location(options.db), options.as_json
+    jobs = options.jobs or foreground.cores()
+    launcher = options.launching.launcher
+    team = options.launching.team(location, definition.name, options.jobs)
     elsewhere = launcher != "local" or team.workers is not None  # than in this process
     launchers.check(launcher, team)
-    part = None if shard is None else shards.parse(shard)
+    part = None if options.shard is None else shards.parse(options.shard)
     if definition.value("search") is not None:
-        if elsewhere or enqueue or again or part:
+        if elsewhere or options.enqueue or options.again or part:
             raise BadInput(
                 "a search works here: start it without --launcher, --workers, --enqueue, --again and --shard"
             )
-        _sweeping.search(location, definition, jobs or _sweeping.cores(), dry_run, as_json)
+        foreground.search(location, definition, jobs, options.dry_run, as_json)
         return
-    if dry_run:
-        _sweeping.print_plan(planning.make(location, definition, part), location, jobs or _sweeping.cores(), as_json)
+    if options.dry_run:
+        foreground.print_plan(planning.make(location, definition, part), location, jobs, as_json)
         if elsewhere and not as_json:
             launchers.launch(launcher, team, dry_run=True)
         return
-    plan, queued = planning.enqueue(location, definition, again=again, shard=part)
-    _sweeping.say_queued(plan, queued)
-    if enqueue:
+    plan, queued = planning.enqueue(location, definition, again=options.again, shard=part)
+    foreground.say_queued(plan, queued)
+    if options.enqueue:
         if as_json:
             console.print_json({"sweep": plan.definition.name, "runs": queued.runs, "added": queued.added})
         return
     if elsewhere:
-        done = launchers.launch(launcher, team._replace(modules=tuple(_sweeping.modules(plan))))
-        if done and not _sweeping.say_result(location, definition.name, as_json):
+        modules = foreground.modules(config.settings.env for config in plan.configs)
+        done = launchers.launch(launcher, team._replace(modules=tuple(modules)))
+        if done and not foreground.say_result(location, definition.name, as_json):
             raise typer.Exit(1)
         return
-    if not _sweeping.work_off(location, plan, jobs or _sweeping.cores(), as_json):
+    if not foreground.work_off(location, plan, jobs, as_json):
         raise typer.Exit(1)
+
+
+def _writing(db: str | None) -> Database:
+    """The database, open for writing; one that is not there is not created. StoreError."""
+    from store.session import Database
+
+    location = database_location(db)
+    with Database(location, writable=False) as database:
+        database.revision()
+    return Database.write(location)
+
+
+def _say_who_works(database: Database, name: str) -> None:
+    from store.queue import sweeps, workers
+
+    if sweeps.get(database, name)["state"] == "paused":
+        console.info(f"sweep {name} is paused: dapo sweep resume {quote(name)} lets it go on")
+        return
+    serving = [w for w in workers.listing(database) if w["alive"] and w["sweep"] in (None, name)]
+    if serving:
+        console.info(f"{len(serving)} {'worker is' if len(serving) == 1 else 'workers are'} on it")
+    else:
+        console.info(f"train what waits with: dapo worker --sweep {quote(name)}")
 
 
 def _is_default(context: typer.Context, key: str) -> bool:
     source = context.get_parameter_source(key)
     return source is None or source.name.startswith("DEFAULT")
-
-
-_sweep_control.register(sweep)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -29,9 +27,10 @@ def verify(
     it; a file without one is passed over. The exit code is 0 if all cells are as they were, and 1 if not: a run was
     added or removed, a score changed, or somebody edited the file. It is 2 if a file cannot be read.
     """
+    from dapo_cli.analysis.export.parse import NoTable, tables_in_files
     from store.session import Database
 
-    found, passed, unread = found_in(files)
+    found, passed, unread = tables_in_files(files)
     if not found:
         raise (
             (unread or passed)[0]
@@ -56,44 +55,10 @@ def verify(
         raise typer.Exit(2 if unread else 1)
 
 
-class NoTable(BadInput):
-    """A file that can be read holds no table of ours."""
-
-
-def found_in(files: list[str]) -> tuple[list[tuple[str, Found]], list[BadInput], list[BadInput]]:
-    """The tables in files, each with its file; why files have none; why files cannot be read."""
-    found: list[tuple[str, Found]] = []
-    passed: list[BadInput] = []
-    unread: list[BadInput] = []
-    for file in files:
-        try:
-            found += [(file, table) for table in _tables_of(file)]
-        except NoTable as error:
-            passed.append(error)
-        except BadInput as error:
-            unread.append(error)
-    return found, passed, unread
-
-
-def _tables_of(file: str) -> list[Found]:
-    from dapo_cli.analysis.export.parse import tables_in
-
-    try:
-        text = Path(file).read_bytes().decode("utf-8")  # a carriage return may be part of a name
-    except OSError as error:
-        raise BadInput(f"cannot read {file}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise NoTable(f"{file} is no text: name a file that dapo table --out wrote") from error
-    tables = tables_in(text)
-    if not tables:
-        raise NoTable(f"{file} has no table of dapo's: write one with dapo table --out {shlex.quote(file)}")
-    return tables
-
-
 def _verified(database: Database, file: str, found: Found) -> dict[str, Any]:
     from dapo_cli.analysis.export import parse, table_export
     from dapo_cli.analysis.export.verify import moved
-    from dapo_cli.commands.table import from_command
+    from dapo_cli.options.table_options import from_command
     from store.errors import StoreError
     from store.records import exports as store_exports
 

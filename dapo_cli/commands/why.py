@@ -59,8 +59,8 @@ def why(
 def _find(database: Database, export: str, files: list[str]) -> dict[str, Any]:
     """`command` and `definition` of an export: of the record, else of the table in a file, made again."""
     from dapo_cli.analysis.export import table_export
-    from dapo_cli.commands.table import from_command
-    from dapo_cli.commands.verify import found_in
+    from dapo_cli.analysis.export.parse import tables_in_files
+    from dapo_cli.options.table_options import from_command
     from store.records import exports as store_exports
 
     found = store_exports.find(database, export)
@@ -68,7 +68,7 @@ def _find(database: Database, export: str, files: list[str]) -> dict[str, Any]:
         if not isinstance(found["definition"], dict) or found["definition"].get("format") != 1:
             raise BadInput(f"export {export} was recorded by another dapo: use that one, or export the table again")
         return found
-    tables, _, unread = found_in(files)
+    tables, _, unread = tables_in_files(files)
     for file, table in tables:
         if table.export == export:
             made = table_export.make(database, *from_command(table.command))
@@ -87,7 +87,7 @@ def _find(database: Database, export: str, files: list[str]) -> dict[str, Any]:
 def _has_changed(database: Database, export: str, command: str) -> bool:
     """Whether the command would make another table now."""
     from dapo_cli.analysis.export import table_export
-    from dapo_cli.commands.table import from_command
+    from dapo_cli.options.table_options import from_command
     from store.errors import StoreError
 
     try:

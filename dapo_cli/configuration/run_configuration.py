@@ -5,7 +5,6 @@ Every value remembers its origin, and the database keeps it.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from algorithms.core.hyperparameters import SharedHyperparameters
 from algorithms.core.types import Spaces
 from algorithms.family.contract import Algorithm, OnPolicyAlgorithm
 from dapo_cli.configuration import remarks, setting_files
+from dapo_cli.configuration.assignments import literal
 from dapo_cli.configuration.project_file import find_project_file, read_toml
 from dapo_cli.errors import BadInput, did_you_mean
 from store.schema import added
@@ -317,11 +317,8 @@ def _assignment(text: str) -> tuple[str, Any]:
         raise BadInput(f"--set takes key=value, such as --set beta=0.3, not '{text}'")
     if name in ("algo", "env"):
         raise BadInput(f"--set {name}=… is not possible: use --{name}")
-    try:
-        parsed = tomllib.loads(f"value = {value}")
-    except (ValueError, RecursionError):  # no TOML, or more digits or brackets than Python takes
-        return name, value
-    return name, parsed["value"] if len(parsed) == 1 else value
+    parsed = literal(value)
+    return name, value if parsed is None else parsed
 
 
 def _validated(model: type[M], values: Mapping[str, Any], sources: Mapping[str, str]) -> M:

@@ -1,4 +1,4 @@
-"""The grammar of `--where`: text to a tree of comparisons. Knows no database; `filters.py` gives the tree its meaning.
+"""The grammar of `--where`: text to a tree of comparisons. Knows no database: `sql` gives the tree its meaning.
 
 expression := conjunction ("or" conjunction)*
 conjunction := negation ("and" negation)*
@@ -112,7 +112,7 @@ class _Parser:
 
     def _tokenize(self) -> list[_Token]:
         if any("\ud800" <= character <= "\udfff" for character in self.text):
-            raise BadInput("--where: the filter is not valid UTF-8 text")
+            raise BadInput("the filter is not valid UTF-8 text")
         tokens: list[_Token] = []
         position = 0
         while not tokens or tokens[-1].kind != "end":
@@ -167,7 +167,7 @@ class _Parser:
         literal = self._literal()
         if operator.text in RANGES and (literal.null or literal.nan):
             word = literal.text.lower()
-            raise BadInput(f"--where: {field.text} {operator.text} {word}: {word} is only compared by = and !=")
+            raise BadInput(f"{field.text} {operator.text} {word}: {word} is only compared by = and !=")
         return Comparison(field.text, "=" if operator.text == "==" else operator.text, (literal,), position)
 
     def _list(self) -> tuple[Literal, ...]:
@@ -221,7 +221,7 @@ class _Parser:
         at = self._peek.position if position is None else position
         rest = self.text[at : at + 20]
         found = f"at character {at + 1}, '{rest}'" if rest.strip() else "at the end"
-        raise BadInput(f"--where: {problem} {found}")
+        raise BadInput(f"{problem} {found}")
 
 
 def quoted(text: str) -> str:

@@ -13,7 +13,7 @@ import operator
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from dapo_cli.errors import BadInput
+from dapo_cli.errors import BadInput, naming
 from dapo_cli.filters.grammar import AllOf, AnyOf, Comparison, Node, Not, contains, parse
 
 _RANGES: dict[str, Callable[[Any, Any], bool]] = {
@@ -28,10 +28,8 @@ def read(text: Any, place: str) -> Node:
     """The tree of a filter; `place` is what errors call it. Raises BadInput."""
     if not isinstance(text, str):
         raise BadInput(f"{place} is no filter: write one in quotes, such as \"algo = 'sac' and m > 1\"")
-    try:
+    with naming(place):
         tree = parse(text)
-    except BadInput as error:
-        raise BadInput(f"{place}: {str(error).removeprefix('--where: ')}") from error
     for comparison in comparisons(tree):
         literal = comparison.literals[0]
         if comparison.operator in _RANGES and literal.number is None:

@@ -62,7 +62,7 @@ class UnknownField(BadInput):
 
 
 def condition(database: Database, text: str) -> Condition:
-    """The filter `text` as a condition on `run`; raises BadInput for a malformed filter or an unknown field."""
+    """The filter `text` as a condition on `run`; raises BadInput, which says what is wrong and not in which option."""
     tree = parse(text)
     with database.connect() as session:
         return _Translator(session, status_expression(dead_runs(database))).translate(tree)
@@ -108,7 +108,7 @@ class _Translator:
         if node.operator in ("!=", "!~"):
             return not_(self.translate(node._replace(operator="=" if node.operator == "!=" else "~")))
         if node.operator != "=" and node.literals[0].null:
-            raise BadInput(f"--where: {node.field} {node.operator} null: null is only compared by = and !=")
+            raise BadInput(f"{node.field} {node.operator} null: null is only compared by = and !=")
         if node.field == "tag":
             return self._tag(node)
         if node.field == AGE:
@@ -133,10 +133,10 @@ class _Translator:
             conditions += [and_(column.is_(None), not_(is_nan))] if any(one.null for one in node.literals) else []
             return or_(*conditions)
         if isinstance(column.type, Boolean):
-            raise BadInput(f"--where: {node.field} is true or false: compare it by = or !=")
+            raise BadInput(f"{node.field} is true or false: compare it by = or !=")
         if node.operator == "~":
             if not is_text:
-                raise BadInput(f"--where: {node.field} is a number, '~' searches text: compare it by = or <")
+                raise BadInput(f"{node.field} is a number, '~' searches text: compare it by = or <")
             return func.coalesce(contains(column, node.literals[0].text), false())
         return func.coalesce(_RANGES[node.operator](column, values[0]), false())
 
@@ -147,7 +147,7 @@ class _Translator:
             return or_(tagged, not_(_exists(Tag))) if len(texts) < len(node.literals) else tagged
         if node.operator == "~":
             return _exists(Tag, contains(Tag.tag.expression, texts[0]))
-        raise BadInput(f"--where: a tag has no order: compare it by =, !=, ~, !~ or in, not by {node.operator}")
+        raise BadInput(f"a tag has no order: compare it by =, !=, ~, !~ or in, not by {node.operator}")
 
     def _hyperparameter(self, node: Comparison) -> Condition:
         named = Hyperparameter.name == node.field
@@ -162,7 +162,7 @@ class _Translator:
 
     def _unknown(self, node: Comparison) -> NoReturn:
         remedy = did_you_mean(node.field, known_fields(self.session))
-        message = f"--where: no run has a field '{node.field}' (character {node.position})"
+        message = f"no run has a field '{node.field}' (character {node.position})"
         raise UnknownField(message, node.field, remedy)
 
 
@@ -174,9 +174,9 @@ _RANGES: dict[str, Callable[[Any, Any], Condition]] = dict(
 def _age(node: Comparison) -> Condition:
     span = times.age(node.literals[0].text)
     if node.operator not in RANGES:
-        raise BadInput(f"--where: an age changes all the time: compare it by < or >, not by {node.operator}")
+        raise BadInput(f"an age changes all the time: compare it by < or >, not by {node.operator}")
     if span is None:
-        raise BadInput(f"--where: age {node.operator} '{node.literals[0].text}': {times.AGES}")
+        raise BadInput(f"age {node.operator} '{node.literals[0].text}': {times.AGES}")
     # the older, the earlier it was made
     return _RANGES[node.operator](literal(times.before(span)), Run.created_at)
 
@@ -189,7 +189,7 @@ def _time(node: Comparison, column: ColumnElement[Any]) -> Condition:
             continue
         found = times.interval(literal_.text)
         if found is None:
-            raise BadInput(f"--where: {node.field} {node.operator} '{literal_.text}': {times.TIMES}")
+            raise BadInput(f"{node.field} {node.operator} '{literal_.text}': {times.TIMES}")
         bounds = {"<": column < found.begin, "<=": column < found.end, ">": column >= found.end}
         bounds |= {">=": column >= found.begin, "=": and_(column >= found.begin, column < found.end)}
         conditions.append(func.coalesce(bounds[node.operator], false()))
@@ -216,7 +216,7 @@ def _bound(node: Comparison) -> float:
     """The number that a comparison of size has on its right."""
     number = node.literals[0].number
     if number is None:
-        raise BadInput(f"--where: {node.field} {node.operator} '{node.literals[0].text}': a number must stand there")
+        raise BadInput(f"{node.field} {node.operator} '{node.literals[0].text}': a number must stand there")
     return number
 
 
@@ -254,10 +254,10 @@ def _for_column(node: Comparison, literal: Literal, column: ColumnElement[Any]) 
         return literal.text
     if isinstance(column.type, Boolean):
         if literal.value not in (0, 1):
-            raise BadInput(f"--where: {node.field} is true or false, not '{literal.text}'")
+            raise BadInput(f"{node.field} is true or false, not '{literal.text}'")
         return bool(literal.value)
     if literal.number is None:
-        raise BadInput(f"--where: {node.field} is a number, not '{literal.text}'")
+        raise BadInput(f"{node.field} is a number, not '{literal.text}'")
     return literal.number
 
 

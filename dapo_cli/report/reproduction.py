@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from dapo_cli.analysis.comparison.request import Request
 from dapo_cli.analysis.selection.selected import Record
+from dapo_cli.configuration.assignments import assignment
 
 _OPTIONS = {
     "steps": "--steps",
@@ -58,7 +56,7 @@ def training(run: Record) -> list[str]:
         if name in _OPTIONS:
             words += [_OPTIONS[name], str(value)]
         elif value is not None:
-            words += ["--set", f"{name}={_literal(value)}"]
+            words += ["--set", assignment(name, value)]
     words += ["--tuning"] if run["kind"] == "tuning" else ["--reporting"]
     for tag in run["tags"]:
         words += ["--tag", tag]
@@ -75,13 +73,3 @@ def stored(run: Record) -> str:
     if run["source"]:
         return f"# imported from {run['source']}"
     return run["command"] or "# not on record"
-
-
-def _literal(value: Any) -> str:
-    """A setting as `--set` reads it: a bare word, or a TOML literal."""
-    if isinstance(value, str) and re.fullmatch(r"[A-Za-z_][\w.-]*", value) and value not in _TOML_WORDS:
-        return value
-    return json.dumps(value, ensure_ascii=False)
-
-
-_TOML_WORDS = {"true", "false", "inf", "nan"}

@@ -155,7 +155,7 @@ def test_filters(named, matching, text, notes):
 def test_filters_that_make_no_sense(named, matching, text, message):
     with pytest.raises(BadInput) as caught:
         matching(text)
-    assert str(caught.value).startswith(f"--where: {message}")
+    assert str(caught.value).startswith(message)
 
 
 def test_a_long_filter_is_within_the_databases_limits(named, matching):

@@ -104,4 +104,4 @@ def test_runs_by_time_and_age(matching, text, notes):
 def test_what_makes_no_sense_is_refused(matching, text, line):
     with pytest.raises(BadInput) as caught:
         matching(text)
-    assert str(caught.value) == f"--where: {line}"
+    assert str(caught.value) == line

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from dapo_cli.analysis.comparison.build import build
-from dapo_cli.analysis.comparison.request import Request
+from dapo_cli.analysis.comparison.request import Margin, Request
 from dapo_cli.analysis.export import captions
 from dapo_cli.errors import BadInput
 
@@ -86,12 +86,12 @@ def test_a_reference_no_better_than_a_random_policy_is_no_scale(table, seeds, tm
 def test_a_share_of_nothing_is_no_margin(table, seeds):
     seeds("sac", -500, "Acrobot-v1")
     seeds("ampo", -500, "Acrobot-v1")
-    found = table(base="algo = sac", equivalent="20%")
+    found = table(base="algo = sac", equivalent=Margin.parse("20%"))
     assert found.at(("ampo",), ("Acrobot-v1",)).verdict == "undecided"
     assert "20% of nothing: on Acrobot-v1 the base has learned nothing beyond a random policy" in found.notes
-    assert table(base="algo = sac", equivalent="5").at(("ampo",), ("Acrobot-v1",)).verdict == "equivalent"
+    assert table(base="algo = sac", equivalent=Margin.parse("5")).at(("ampo",), ("Acrobot-v1",)).verdict == "equivalent"
     seeds("sac", 10, "Own-v0")
     assert any(
         "Nobody told the return of a random policy on Own-v0" in note
-        for note in table(base="algo = sac", equivalent="20%").notes
+        for note in table(base="algo = sac", equivalent=Margin.parse("20%")).notes
     )

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from dapo_cli.analysis.comparison.request import Request
+from dapo_cli.analysis.comparison.request import Margin, Request
 from dapo_cli.analysis.export.sheets import Style
 from dapo_cli.analysis.export.table_export import make
 from dapo_cli.analysis.selection.selected import Choice
@@ -56,7 +56,7 @@ def tables(results, record_run):
         "wide and so in blocks": (Request(five), Style()),
         "std": (Request(Choice(where="env in ('Ant-v4', 'Hopper-v4')")), Style(spread="std")),
         "values": (Request(five), Style(spread="none", digits=1)),
-        "base": (Request(five, base="algo = sac", equivalent="20%"), Style()),
+        "base": (Request(five, base="algo = sac", equivalent=Margin.parse("20%")), Style()),
         "ablation": (Request(pusher, base="beta = 0.5", vary=("beta",)), Style()),
         "keys": (Request(pusher, rows=("beta", "m"), cols=("target_entropy",)), Style()),
         "pooled": (Request(five, cols=(), normalise="sac", statistic="iqm"), Style()),

@@ -207,7 +207,7 @@ def test_a_name_with_a_quote_selects_nothing_else(dapo: Any, claims: Path, runs:
         ("groups = 2", "", 'claim P4: several groups need both over = ["…"]'),
         ("seeds = 6", "seeds = '6'", "claim P1: seeds: input should be a valid integer"),
         ('"HalfCheetah-v4", "Hopper-v4"', '"Hopper-v4", "Hopper-v4"', "claim P1: an environment stands twice in envs"),
-        ("margin = 0.2", 'measure = "fnal"', "claim P1: --measure: no measure 'fnal'"),
+        ("margin = 0.2", 'measure = "fnal"', "claim P1: measure: no measure 'fnal'"),
     ],
 )
 def test_a_file_that_cannot_be(refused: Any, claims: Path, results: Any, old: str, new: str, message: str) -> None:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from dapo_cli.analysis.claims import rules
 from dapo_cli.analysis.selection import measures
 from dapo_cli.configuration.project_file import read_toml
-from dapo_cli.errors import BadInput, did_you_mean
+from dapo_cli.errors import BadInput, did_you_mean, naming
 from dapo_cli.filters.grammar import parse
 from dapo_cli.statistics.differences import MIN_DECIDED
 
@@ -84,12 +84,12 @@ def _claim(place: str, entry: dict[str, Any]) -> Claim:
         raise BadInput(f'{place}: several groups need both over = ["…"], the settings, and groups = …, their number')
     if len(set(claim.envs)) < len(claim.envs):
         raise BadInput(f"{place}: an environment stands twice in envs: name each once")
-    try:
-        for text in filter(None, (claim.runs, claim.base, claim.scale, claim.where)):
-            parse(text)
-        is_return = measures.parse(claim.measure).is_return
-    except BadInput as error:
-        raise BadInput(f"{place}: {error}") from error
-    if not is_return:
+    for key in ("runs", "base", "scale", "where"):
+        if text := getattr(claim, key):
+            with naming(f"{place}: {key}"):
+                parse(text)
+    with naming(f"{place}: measure"):
+        measure = measures.parse(claim.measure)
+    if not measure.is_return:
         raise BadInput(f"{place}: {claim.measure} is no return, and has no random policy to be measured from")
     return claim

@@ -11,6 +11,34 @@ from dapo_cli.statistics.estimates import RESAMPLES
 
 
 @dataclass(frozen=True)
+class Margin:
+    """A difference that matters: `number`, which is in per cent of a scale if `relative`."""
+
+    text: str  # as it was typed: the keys of exports rest on it
+    number: float
+    relative: bool
+
+    @classmethod
+    def parse(cls, text: str) -> Margin:
+        """`20%`, or a difference in return such as `200`; raises BadInput."""
+        stripped = text.strip()
+        try:
+            number = float(stripped.removesuffix("%"))
+        except ValueError:
+            number = -1.0
+        if not 0 < number < float("inf"):
+            raise BadInput(f"'{text}' is no size: write 20%, or a difference in return such as 200")
+        return cls(text, number, stripped.endswith("%"))
+
+    def __str__(self) -> str:
+        return self.text.strip()
+
+    def of(self, scale: float) -> float:
+        """The difference, per cent being of this scale."""
+        return self.number / 100 * abs(scale) if self.relative else self.number
+
+
+@dataclass(frozen=True)
 class Request:
     """The options of `dapo compare` and `dapo table`.
 
@@ -29,7 +57,7 @@ class Request:
     base: str | None = None
     vary: tuple[str, ...] = ()
     pool_over: tuple[str, ...] = ()
-    equivalent: str | None = None
+    equivalent: Margin | None = None
     allow: tuple[str, ...] = ()
     strict: bool = False
     resamples: int = RESAMPLES
@@ -49,10 +77,8 @@ class Request:
             raise BadInput("--vary: against which base? Name its runs, such as --base \"algo = 'dapo-kl'\"")
         if self.vary and "env" in self.vary:
             raise BadInput("--vary: environments are compared side by side: name env in --cols instead")
-        if self.equivalent is not None:
-            if self.base is None:
-                raise BadInput("--equivalent: to what? Name the runs with --base, such as --base \"algo = 'sac'\"")
-            self.size(1.0, self.equivalent, "--equivalent")
+        if self.equivalent is not None and self.base is None:
+            raise BadInput("--equivalent: to what? Name the runs with --base, such as --base \"algo = 'sac'\"")
         if self.statistic == "gap" and self.normalise is None:
             raise BadInput(
                 "--stat: the optimality gap needs normalised scores: add --normalise, such as --normalise sac"
@@ -67,18 +93,6 @@ class Request:
         """All keys whose values a reader sees."""
         return (*self.rows, *self.cols, *self.vary)
 
-    def size(self, scale: float, text: str | None, option: str) -> float | None:
-        """The difference that an option asks for: `20%` is a share of `scale`; None without one; raises BadInput."""
-        if text is None:
-            return None
-        try:
-            number = float(text.strip().removesuffix("%"))
-        except ValueError:
-            number = -1.0
-        if not 0 < number < float("inf"):
-            raise BadInput(f"{option}: '{text}' is no size: write 20%, or a difference in return such as 200")
-        return number / 100 * abs(scale) if text.strip().endswith("%") else number
-
     def arguments(self, *, shape: bool = True) -> list[str]:
         """The options that ask for this; `shape`: those of rows and columns, too."""
         arguments = ["--rows", ",".join(self.rows), "--cols", ",".join(self.cols)] if shape else []
@@ -91,7 +105,7 @@ class Request:
             ("--base", self.base),
             ("--vary", ",".join(self.vary)),
             ("--pool-over", ",".join(self.pool_over)),
-            ("--equivalent", self.equivalent),
+            ("--equivalent", self.equivalent and self.equivalent.text),
             ("--allow", ",".join(self.allow)),
         ):
             arguments += [option, value] if value else []

@@ -11,10 +11,11 @@ from dapo_cli.analysis.comparison import ablation
 from dapo_cli.analysis.comparison.references import References
 from dapo_cli.analysis.selection import measures
 from dapo_cli.analysis.selection.measures import Measure
-from dapo_cli.analysis.selection.selected import Choice, Record, Selection, matching
-from dapo_cli.errors import BadInput, did_you_mean
+from dapo_cli.analysis.selection.selected import Record, Selection
+from dapo_cli.errors import BadInput, did_you_mean, naming
+from dapo_cli.filters.sql import condition
 from dapo_cli.terminal.formatting import number_text
-from store.records import settings
+from store.records import runs, settings
 
 if TYPE_CHECKING:
     from dapo_cli.analysis.comparison.request import Request
@@ -137,10 +138,9 @@ def base_row(database: Database, request: Request, cells: Mapping[tuple[Label, L
 
 def _of_base(database: Database, request: Request) -> set[str]:
     """The runs that `--base` matches."""
-    try:
-        return {run["id"] for run in matching(database, Choice(where=request.base))}
-    except BadInput as error:
-        raise BadInput(str(error).replace("--where:", "--base:", 1)) from error
+    with naming("--base"):
+        matches = condition(database, request.base or "")
+    return {run["id"] for run in runs.listing(database, where=matches)}
 
 
 def _with_reference(

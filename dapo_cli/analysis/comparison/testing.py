@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dapo_cli.analysis.comparison.request import Request
+from dapo_cli.analysis.comparison.request import Margin, Request
 from dapo_cli.analysis.selection.labels import Label
 from dapo_cli.statistics.estimates import CONFIDENCE
 
@@ -86,7 +86,7 @@ def _against(
     adjusted = dict(zip(decided, holm([differences[row].p for row in decided]), strict=True))
     verdicts = dict.fromkeys(others, "undecided" if request.equivalent else "")
     if request.equivalent:
-        margin = request.size(scale_of(anchor, request, random), request.equivalent, "--equivalent") or math.nan
+        margin = request.equivalent.of(scale_of(anchor, request, random)) or math.nan
         for row in decided:
             verdicts[row] = equivalent(_difference(column[row], anchor, request, EQUIVALENCE), margin)
     return {
@@ -124,10 +124,10 @@ def scale_of(anchor: Cell, request: Request, random: Mapping[str, float]) -> flo
 
 
 def without_scale(
-    cells: Cells, request: Request, base: Label | None, random: Mapping[str, float], size: str | None
+    cells: Cells, request: Request, base: Label | None, random: Mapping[str, float], size: Margin | None
 ) -> list[str]:
     """A note on each environment where a `size` in per cent has nothing to be a share of."""
-    if base is None or not (size or "").endswith("%"):
+    if base is None or size is None or not size.relative:
         return []
     anchors = (cell for (row, _), cell in cells.items() if row == base and cell.runs)
     envs = sorted({env for cell in anchors if math.isnan(scale_of(cell, request, random)) for env in cell.strata})

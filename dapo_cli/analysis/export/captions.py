@@ -114,7 +114,7 @@ def _comparison(table: Table, best: str) -> list[str]:
     if request.equivalent is not None:
         sentences.append(
             f"Equivalent: the 90 % interval of the difference lies within ±{request.equivalent} "
-            f"of the base{' above a random policy' if request.equivalent.endswith('%') else ''}."
+            f"of the base{' above a random policy' if request.equivalent.relative else ''}."
         )
     return sentences
 

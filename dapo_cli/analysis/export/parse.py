@@ -9,11 +9,14 @@ import csv
 import io
 import json
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from dapo_cli.analysis.export.writers.layout import uncomment
+from dapo_cli.errors import BadInput
 
 _BLOCK = re.compile(r"dapo table ([0-9a-f]{8}) begins\s*\n(.*?)dapo table \1 ends", re.DOTALL)
 _CELL = re.compile(r"cell (\d+)\.(\d+) (\d+) ([0-9a-f]{6}-[0-9a-f]{6}) (.*)")
@@ -54,6 +57,38 @@ def tables_in(text: str) -> list[Found]:
     if text.lstrip().startswith("{"):
         return _from_json(text)
     return [found for match in _BLOCK.finditer(text) if (found := _from_block(match[1], match[2]))]
+
+
+class NoTable(BadInput):
+    """A file that can be read holds no table of ours."""
+
+
+def tables_in_files(files: list[str]) -> tuple[list[tuple[str, Found]], list[BadInput], list[BadInput]]:
+    """The tables in files, each with its file; why files have none; why files cannot be read."""
+    found: list[tuple[str, Found]] = []
+    passed: list[BadInput] = []
+    unread: list[BadInput] = []
+    for file in files:
+        try:
+            found += [(file, table) for table in _tables_of(file)]
+        except NoTable as error:
+            passed.append(error)
+        except BadInput as error:
+            unread.append(error)
+    return found, passed, unread
+
+
+def _tables_of(file: str) -> list[Found]:
+    try:
+        text = Path(file).read_bytes().decode("utf-8")  # a carriage return may be part of a name
+    except OSError as error:
+        raise BadInput(f"cannot read {file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise NoTable(f"{file} is no text: name a file that dapo table --out wrote") from error
+    tables = tables_in(text)
+    if not tables:
+        raise NoTable(f"{file} has no table of dapo's: write one with dapo table --out {shlex.quote(file)}")
+    return tables
 
 
 def _from_block(export: str, text: str) -> Found | None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import ColumnElement, Float, Text, case, cast, func, literal, select, type_coerce
 
 from dapo_cli.analysis.selection.final import final_returns
+from dapo_cli.analysis.selection.selected import where_condition
 from dapo_cli.errors import BadInput, did_you_mean
-from dapo_cli.filters.sql import AGE, condition, hyperparameter_number, known_fields, made_before
+from dapo_cli.filters.sql import AGE, hyperparameter_number, known_fields, made_before
 from store.records import runs
 from store.records.liveness import dead_runs, status_expression
 from store.records.summaries import final_return
@@ -32,7 +33,7 @@ def select_runs(
     A row is what `store.records.runs.get` returns and `final`: the mean return of the last evaluation, or None.
     `sort` is a field, "-" before it for descending; a run that lacks it, or has NaN, comes last. Default: newest first.
     """
-    matching = condition(database, where) if where else None
+    matching = where_condition(database, where) if where else None
     rows = runs.listing(database, where=matching, order_by=_order(database, sort) if sort else (), limit=limit)
     finals = final_returns(database, [row["id"] for row in rows])
     return [{**row, "final": finals.get(row["id"])} for row in rows], runs.count(database, matching)

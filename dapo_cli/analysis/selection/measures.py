@@ -73,12 +73,12 @@ class _Kind:
 
 
 def parse(text: str) -> Measure:
-    """The measure that `--measure` names; raises BadInput for an unknown one."""
+    """The measure of this name; raises BadInput for an unknown one."""
     name, colon, threshold = text.partition(":")
     if name not in _KINDS:
-        raise BadInput(f"--measure: no measure '{text}': {did_you_mean(name, map(_WITH_MORE.get, NAMES, NAMES))}")
+        raise BadInput(f"no measure '{text}': {did_you_mean(name, map(_WITH_MORE.get, NAMES, NAMES))}")
     if (name in _WITH_MORE) != bool(threshold):
-        raise BadInput(f"--measure: '{text}' is none: write {_WITH_MORE.get(name, name)}")
+        raise BadInput(f"'{text}' is none: write {_WITH_MORE.get(name, name)}")
     if not colon:
         return Measure(name)
     if name == LAST:
@@ -88,7 +88,7 @@ def parse(text: str) -> Measure:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise BadInput(f"--measure: '{threshold}' is no return: write steps-to:R with a number, such as steps-to:3000")
+        raise BadInput(f"'{threshold}' is no return: write steps-to:R with a number, such as steps-to:3000")
     return Measure(name, value)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, and_
 
-from dapo_cli.errors import BadInput, did_you_mean
+from dapo_cli.errors import BadInput, did_you_mean, naming
 from dapo_cli.filters.sql import condition
 from store.queue import sweeps
 from store.records import runs as store_runs
@@ -131,6 +131,12 @@ def matching(database: Database, choice: Choice) -> list[Record]:
     return [{**values[row["id"]], **row, "settings": sorted(values[row["id"]])} for row in rows]
 
 
+def where_condition(database: Database, where: str) -> ColumnElement[bool]:
+    """The filter of `--where` as a condition on `run`; raises BadInput."""
+    with naming("--where"):
+        return condition(database, where)
+
+
 def count_text(counts: Mapping[str, int]) -> str:
     """`1 failed, 2 running`."""
     return ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items()))
@@ -140,7 +146,7 @@ def _conditions(database: Database, choice: Choice) -> Iterable[ColumnElement[bo
     from sqlalchemy import select as select_rows
 
     if choice.where:
-        yield condition(database, choice.where)
+        yield where_condition(database, choice.where)
     for tag in choice.tags:
         yield select_rows(Tag.run_id).where(Tag.run_id == Run.id, Tag.tag == tag).correlate(Run).exists()
     if choice.sweep:

@@ -25,7 +25,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from dapo_cli.configuration.run_configuration import RunConfig, kinds
-from dapo_cli.errors import BadInput, did_you_mean
+from dapo_cli.errors import BadInput, did_you_mean, naming
 from dapo_cli.sweeps.definition import grid
 from dapo_cli.sweeps.definition.sweep_file import Definition
 
@@ -86,7 +86,8 @@ def read(definition: Definition) -> Search:
             raise BadInput(
                 f"{name} = {table[name]!r} in {place} is not possible: {name} must be {' or '.join(choices)}"
             )
-    measure = measures.parse(str(table.get("measure", measures.FINAL)))
+    with naming(f"measure in {place}"):
+        measure = measures.parse(str(table.get("measure", measures.FINAL)))
     pruner = table.get("pruner", "median")
     if not measure.has_best or (measure.lower_is_better and pruner != "none"):
         remedy = 'add pruner = "none"' if measure.has_best else "choose another"

@@ -21,13 +21,13 @@ Nothing is expanded here: `dapo_cli.sweeps.definition.grid` does that.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import algorithms
+from dapo_cli.configuration.assignments import literal
 from dapo_cli.configuration.project_file import find_project_file, read_toml
 from dapo_cli.errors import BadInput, did_you_mean
 
@@ -243,24 +243,14 @@ def _assignment(text: str) -> tuple[str | None, str, Any]:
 
 def _values(text: str) -> Any:
     """One value, or a list of several: TOML literals where they are, else bare words."""
-    values = _literal(f"[{text}\n]")
+    values = literal(f"[{text}\n]")
     if not isinstance(values, list) or not all(map(_is_setting, values)):
         parts = [part.strip() for part in text.split(",")]
-        literals = [_literal(part) for part in parts]
-        pairs = zip(literals, parts, strict=True)
-        values = [literal if _is_setting(literal) else part for literal, part in pairs]
+        pairs = [(literal(part), part) for part in parts]
+        values = [value if _is_setting(value) else part for value, part in pairs]
     if values in ([], [""]):
         raise BadInput("--set: there is no value after '=': write one, such as --set beta=0.3")
     return values[0] if len(values) == 1 else values
-
-
-def _literal(text: str) -> Any:
-    """The value of a TOML literal; None for any other text."""
-    try:
-        parsed = tomllib.loads(f"value = {text}")
-    except (ValueError, RecursionError):
-        return None
-    return parsed["value"] if len(parsed) == 1 else None
 
 
 def _is_setting(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""What `dapo sweep` and `dapo reproduce` do alike: show a plan, work it off, say what it came to."""
+"""A sweep in the foreground: show its plan, work it off here, say what it came to."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import os
 import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from dapo_cli.configuration.assignments import assignment
 from dapo_cli.terminal import console
 
 if TYPE_CHECKING:
@@ -48,24 +49,21 @@ def work_off(location: str, plan: Plan, jobs: int, as_json: bool) -> bool:
 
     Raises Interrupted, with the runs back in the queue.
     """
-    from dapo_cli.sweeps.work import dashboard, supervisor
     from store.queue import sweeps
     from store.session import Database
 
     name = plan.definition.name
     with Database.read(location) as db:
         sweep_id = sweeps.get(db, name)["id"]
-    order = supervisor.Order(name, jobs, modules=modules(plan))
-    with dashboard.screen(name) as screen:
-        ended = supervisor.work(location, order, screen)
+    ended = _work(location, name, jobs, (config.settings.env for config in plan.configs))
     with Database.read(location) as db:  # its name may be another by now
         name = next((sweep["name"] for sweep in sweeps.listing(db) if sweep["id"] == sweep_id), name)
     return say_result(location, name, as_json, ended)
 
 
-def modules(plan: Plan) -> list[str]:
-    """The modules that a plan's environments are imported from, which the user has named there."""
-    return sorted({config.settings.env.rpartition(":")[0] for config in plan.configs} - {""})
+def modules(envs: Iterable[str]) -> list[str]:
+    """The modules that environments are imported from, which the user has named there."""
+    return sorted({env.rpartition(":")[0] for env in envs} - {""})
 
 
 def say_result(location: str, name: str, as_json: bool, ended: Counter[str] | None = None) -> bool:
@@ -102,7 +100,7 @@ def _work(
     """Train what waits of a sweep, in environments that the user named; `watch` is called about every second."""
     from dapo_cli.sweeps.work import dashboard, supervisor
 
-    order = supervisor.Order(name, jobs, modules=sorted({env.rpartition(":")[0] for env in envs} - {""}))
+    order = supervisor.Order(name, jobs, modules=modules(envs))
     with dashboard.screen(name) as screen:
         return supervisor.work(location, order, screen if watch is None else _Watched(screen, watch))
 
@@ -150,16 +148,10 @@ def search(location: str, definition: Definition, jobs: int, dry_run: bool, as_j
         best = found and {"values": found.values, "score": found.score}
         console.print_json({"sweep": definition.name, "best": best, "trials": [trial._asdict() for trial in trials]})
     elif found:
-        chosen = " ".join(f"--set {shlex.quote(f'{name}={_typed(value)}')}" for name, value in found.values.items())
+        chosen = " ".join(f"--set {shlex.quote(assignment(name, value))}" for name, value in found.values.items())
         console.info(f"best: {number_text(found.score)}; next, with seeds that the search has not seen: {chosen}")
     else:
         console.info("no trial has a score")
-
-
-def _typed(value: Any) -> str:
-    import json
-
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def cores() -> int:
